@@ -1,0 +1,7 @@
+"""What users call on functions: derivatives, graphs, gradient checks."""
+
+from .checking import check_grads
+from .gradients import grad, hessian, hvp, jvp, value_and_grad, vjp
+from .graphs import make_graph
+
+__all__ = ["check_grads", "grad", "hessian", "hvp", "jvp", "make_graph", "value_and_grad", "vjp"]

@@ -1,0 +1,133 @@
+"""Between a call with nested arguments and a graph of flat variables."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..core import tree
+from ..core.errors import DTypeError, ShapeError
+from ..core.graph import Graph
+from ..core.trace import trace
+from ..core.traced import Traced
+from ..core.types import Array, is_float, require_supported, type_of
+
+Argnums = int | Sequence[int]
+
+
+def function_name(function: Callable[..., Any]) -> str:
+    """Return what to call a function in messages."""
+    return getattr(function, "__name__", type(function).__name__)
+
+
+class Arguments:
+    """A call's arguments, some of them opened into leaves.
+
+    Attributes
+    ----------
+    leaves : list of array
+        Of the opened arguments, in order.
+    names : list of str
+        ``"params.w"`` for the leaf ``w`` of the argument ``params``.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], opened: Argnums
+    ) -> None:
+        self.function, self.args, self.kwargs = function, list(args), dict(kwargs)
+        self.single = not isinstance(opened, (tuple, list))
+        given = [opened] if self.single else list(opened)  # type: ignore[arg-type]  # narrowed by single
+        for n in given:
+            if not isinstance(n, int) or not -len(args) <= n < len(args):
+                raise ShapeError(
+                    f"argnums={opened!r} names argument {n}, but {function_name(function)} was called with "
+                    f"{len(args)} positional arguments; those that are differentiated cannot be keywords"
+                )
+        self.opened = [n % len(args) for n in given]
+        labels = _labels(function, len(args))
+        self.structures: list[tree.Structure] = []
+        self.leaves: list[Array] = []
+        self.names: list[str] = []
+        for n in self.opened:
+            rows = tree.named_leaves(args[n])
+            self.structures.append(tree.structure(args[n]))
+            self.names += [f"{labels[n]}.{path}" if path else labels[n] for path, _ in rows]
+            self.leaves += [_as_array(leaf, name) for name, (_, leaf) in zip(self.names[-len(rows) :], rows, strict=True)] if rows else []
+
+    def require_floats(self, asked: str) -> None:
+        """Raise DTypeError, naming the argument, unless every leaf can be differentiated."""
+        if not self.leaves:
+            raise DTypeError(f"{asked} of {function_name(self.function)}: the argument holds no array")
+        for leaf, name in zip(self.leaves, self.names, strict=True):
+            if not is_float(leaf.dtype):
+                raise DTypeError(
+                    f"{asked} of {function_name(self.function)}: argument {name!r} is {type_of(leaf)}, and "
+                    f"integers and booleans have no derivative; give floats, as with .astype(np.float64)"
+                )
+
+    def split(self, leaves: Sequence[Array]) -> list[tree.Tree]:
+        """Return one structure for each opened argument, with these leaves."""
+        rest, parts = list(leaves), []
+        for structure in self.structures:
+            n = _count(structure)
+            parts.append(tree.unflatten(structure, rest[:n]))
+            rest = rest[n:]
+        return parts
+
+    def like(self, leaves: Sequence[Array]) -> tree.Tree:
+        """Return leaves in the structure of the opened argument; a tuple if there are several."""
+        parts = self.split(leaves)
+        return parts[0] if self.single else tuple(parts)
+
+    def call(self, leaves: Sequence[Array]) -> Any:
+        """Call the function with other leaves in place."""
+        args = list(self.args)
+        for n, part in zip(self.opened, self.split(leaves), strict=True):
+            args[n] = part
+        return self.function(*args, **self.kwargs)
+
+    def trace(self, flat: Callable[..., Sequence[Array]]) -> tuple[Graph, list[Array]]:
+        """Record ``flat(*leaves)``; return the graph and the values for its inputs."""
+        graph, captured = trace(flat, [type_of(leaf) for leaf in self.leaves], self.names)
+        return graph, [*self.leaves, *captured]
+
+
+def _as_array(leaf: Any, name: str) -> Array:
+    if isinstance(leaf, Traced):
+        return leaf
+    array = np.asarray(leaf)
+    require_supported(array.dtype, f"argument {name!r}")
+    return array
+
+
+def _count(structure: tree.Structure) -> int:
+    if isinstance(structure, tree.Node):
+        return sum(map(_count, structure.children))
+    return 0 if isinstance(structure, tree.Static) else 1
+
+
+def _labels(function: Callable[..., Any], n: int) -> list[str]:
+    try:
+        names = [
+            p.name
+            for p in inspect.signature(function).parameters.values()
+            if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+        ]
+    except (TypeError, ValueError):  # built-in functions have none
+        names = []
+    return (names + [f"arg{i}" for i in range(len(names), n)])[:n]
+
+
+def delivered(value: Array, given: Sequence[Array] = ()) -> Array:
+    """Return a result as users get it: a scalar, or an array that is theirs alone."""
+    if isinstance(value, Traced):
+        return value
+    array = np.asarray(value)
+    if array.ndim == 0:
+        return array[()]
+    if array.flags.owndata and array.flags.writeable and not any(array is g for g in given):
+        return array
+    return array.copy()

@@ -1,0 +1,1 @@
+"""What a computation is: types, graphs, primitives, tracing, interpreting, trees."""

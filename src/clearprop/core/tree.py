@@ -1,0 +1,249 @@
+"""Nested structures: arrays are leaves, everything else is structure.
+
+Walked are Module, dict, list and tuple, and nothing else. A Python number is a leaf in a dict, a list,
+a tuple or alone, where it is an argument; inside a Module it is a setting and belongs to the structure.
+
+>>> import numpy as np
+>>> tree = {"w": np.ones(2), "b": [np.zeros(1), None]}
+>>> paths(tree)
+['w', 'b.0']
+>>> map(lambda a: a.shape, tree)
+{'w': (2,), 'b': [(1,), None]}
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Self, TypeAlias, TypeVar, dataclass_transform
+
+import numpy as np
+
+from .errors import StructureError
+from .traced import Traced
+from .types import Array, type_of
+
+Tree: TypeAlias = Any
+"""A nested structure with arrays as leaves."""
+
+
+@dataclass_transform(frozen_default=True, eq_default=False)
+class Module:
+    """A frozen dataclass whose arrays are the parameters.
+
+    Subclass it, annotate the fields, and write ``__call__``. A subclass with an ``__init__`` of its own
+    ends it with ``super().__init__(field=value, ...)``.
+
+    >>> class Line(Module):
+    ...     slope: np.ndarray
+    ...     def __call__(self, x):
+    ...         return self.slope * x
+    >>> Line(slope=np.array(2.0))(3.0)
+    np.float64(6.0)
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        own_init = "__init__" in cls.__dict__
+        dataclass(frozen=True, eq=False, repr=False, init=not own_init)(cls)
+
+    def __init__(self, **fields: Any) -> None:
+        names = [f.name for f in dataclasses.fields(self)]  # type: ignore[arg-type]  # every subclass is one
+        unknown, missing = set(fields) - set(names), set(names) - set(fields)
+        if unknown or missing:
+            raise TypeError(
+                f"{type(self).__name__} has the fields {names}; "
+                f"unknown: {sorted(unknown)}, missing: {sorted(missing)}"
+            )
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
+
+    def replace(self, **fields: Any) -> Self:
+        """Return a copy with these fields changed.
+
+        >>> from clearprop import nn
+        >>> nn.Dense(2, 1).replace(bias=None).bias is None
+        True
+        """
+        unknown = set(fields) - set(_fields(self))
+        if unknown:
+            raise TypeError(f"{type(self).__name__} has no field {sorted(unknown)}")
+        return _make(type(self), {**_fields(self), **fields})
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={_show(value)}" for name, value in _fields(self).items())
+        return f"{type(self).__name__}({shown})"
+
+
+def _show(value: Any) -> str:
+    if _is_array(value):
+        return str(type_of(value))
+    if isinstance(value, tuple):
+        return f"({', '.join(map_(_show, value))}{',' if len(value) == 1 else ''})"
+    return getattr(value, "__name__", None) or getattr(value, "name", None) or repr(value)
+
+
+map_ = map  # Python's own; the tree's map takes the name below
+
+
+def _fields(module: Module) -> dict[str, Any]:
+    return {f.name: getattr(module, f.name) for f in dataclasses.fields(module)}  # type: ignore[arg-type]
+
+
+M = TypeVar("M", bound=Module)
+
+
+def _make(cls: type[M], fields: dict[str, Any]) -> M:
+    module = object.__new__(cls)
+    for name, value in fields.items():
+        object.__setattr__(module, name, value)
+    return module
+
+
+class _Leaf:
+    def __repr__(self) -> str:
+        return "*"
+
+
+LEAF = _Leaf()
+
+
+@dataclass(frozen=True)
+class Static:
+    """A value that is not walked: a setting, a function, a string, None."""
+
+    value: Any
+
+    def __repr__(self) -> str:
+        return repr(self.value)
+
+
+@dataclass(frozen=True)
+class Node:
+    """A Module, dict, list or tuple: its type, the keys of its children and their structures."""
+
+    type: type
+    keys: tuple[Any, ...]
+    children: tuple[Structure, ...]
+
+    def __repr__(self) -> str:
+        inner = ", ".join(f"{k}: {c}" for k, c in zip(self.keys, self.children, strict=True))
+        return f"{self.type.__name__}({inner})"
+
+
+Structure: TypeAlias = _Leaf | Static | Node
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, (np.ndarray, np.generic, Traced))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (bool, int, float, complex))
+
+
+def _items(tree: Tree) -> list[tuple[Any, Any]] | None:
+    """Return the children of a node with their keys; None for what is not walked."""
+    if isinstance(tree, Module):
+        return list(_fields(tree).items())
+    if isinstance(tree, dict):
+        return list(tree.items())
+    if isinstance(tree, (list, tuple)):
+        return list(enumerate(tree))
+    return None
+
+
+def _walk(tree: Tree, path: str, numbers: bool, leaves: list[tuple[str, Any]]) -> Structure:
+    if _is_array(tree) or (numbers and _is_number(tree)):
+        leaves.append((path, tree))
+        return LEAF
+    items = _items(tree)
+    if items is None:
+        return Static(tree)
+    numbers = numbers and not isinstance(tree, Module)
+    children = tuple(_walk(v, f"{path}.{k}" if path else str(k), numbers, leaves) for k, v in items)
+    return Node(type(tree), tuple(k for k, _ in items), children)
+
+
+def flatten(tree: Tree) -> tuple[list[Array], Structure]:
+    """Return the leaves, in order, and the structure without them."""
+    found: list[tuple[str, Any]] = []
+    structure = _walk(tree, "", True, found)
+    return [leaf for _, leaf in found], structure
+
+
+def named_leaves(tree: Tree) -> list[tuple[str, Array]]:
+    """Return the path and the value of each leaf: ``("layers.0.weight", array)``."""
+    found: list[tuple[str, Any]] = []
+    _walk(tree, "", True, found)
+    return found
+
+
+def paths(tree: Tree) -> list[str]:
+    """Return the path of each leaf."""
+    return [path for path, _ in named_leaves(tree)]
+
+
+def leaves(tree: Tree) -> list[Array]:
+    """Return the leaves, in order."""
+    return flatten(tree)[0]
+
+
+def structure(tree: Tree) -> Structure:
+    """Return the structure: what is left without the leaves. Structures can be compared."""
+    return flatten(tree)[1]
+
+
+def unflatten(structure: Structure, leaves: Sequence[Any]) -> Tree:
+    """Put leaves into a structure: the inverse of flatten."""
+    rest = iter(leaves)
+    tree = _build(structure, rest)
+    if next(rest, LEAF) is not LEAF:
+        raise StructureError(f"{len(leaves)} leaves are more than the structure {structure} has")
+    return tree
+
+
+def _build(structure: Structure, rest: Iterator[Any]) -> Tree:
+    if isinstance(structure, _Leaf):
+        try:
+            return next(rest)
+        except StopIteration:
+            raise StructureError("fewer leaves than the structure has") from None
+    if isinstance(structure, Static):
+        return structure.value
+    children = [_build(child, rest) for child in structure.children]
+    if issubclass(structure.type, Module):
+        return _make(structure.type, dict(zip(structure.keys, children, strict=True)))
+    if issubclass(structure.type, dict):
+        return structure.type(zip(structure.keys, children, strict=True))
+    if hasattr(structure.type, "_fields"):  # a named tuple
+        return structure.type(*children)
+    return structure.type(children)
+
+
+def map(function: Callable[..., Any], tree: Tree, *others: Tree) -> Tree:
+    """Return a tree with ``function(leaf, *leaves of the others)`` at each leaf.
+
+    Raises
+    ------
+    StructureError
+        If another tree has leaves at other places; the message names the first such path.
+    """
+    rows = [named_leaves(tree), *(named_leaves(other) for other in others)]
+    for row in rows[1:]:
+        require_same_paths(rows[0], row)
+    columns = [[leaf for _, leaf in row] for row in rows]
+    return unflatten(structure(tree), [function(*leaves) for leaves in zip(*columns, strict=True)])
+
+
+def require_same_paths(these: Sequence[tuple[str, Any]], those: Sequence[tuple[str, Any]]) -> None:
+    """Raise StructureError, naming the first path, unless both have leaves at the same paths."""
+    a, b = [path for path, _ in these], [path for path, _ in those]
+    if a != b:
+        only_a = [p for p in a if p not in set(b)]
+        only_b = [p for p in b if p not in set(a)]
+        which = f"{(only_a or only_b or ['the order'])[0]!r} is in {'the first' if only_a else 'the second'} only"
+        raise StructureError(
+            f"two structures must have leaves at the same paths, but one has {len(a)}, the other {len(b)}: {which}"
+        )

@@ -1,0 +1,139 @@
+"""Activation functions, for arrays and in networks alike. All keep shape and dtype of floats."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..core.errors import ClearpropError
+from ..core.traced import Traced
+from ..core.types import Array
+from .special import elu_of, erf_of, leaky_relu_of, relu_of, sigmoid_of, softplus_of
+
+
+def _float(x: Array) -> Array:
+    """Return x as an array with a float dtype; Python numbers and integers become float64."""
+    if isinstance(x, Traced):
+        return x
+    array = np.asarray(x)
+    return array if array.dtype.kind == "f" else array.astype(np.float64)
+
+
+def identity(x: Array) -> Array:
+    """Return x itself: the activation of a linear layer.
+
+    >>> identity(3.0)
+    3.0
+    """
+    return x
+
+
+def sigmoid(x: Array) -> Array:
+    """Return σ(x) = 1/(1 + e⁻ˣ), with σ′ = σ(1 − σ).
+
+    Right to the last digits for any x: σ(−1e4) is 0, σ(1e4) is 1.
+
+    >>> sigmoid(0.0)
+    np.float64(0.5)
+    """
+    return sigmoid_of(_float(x))
+
+
+def log_sigmoid(x: Array) -> Array:
+    """Return log σ(x) = −log(1 + e⁻ˣ), exact where σ(x) underflows.
+
+    >>> log_sigmoid(-1000.0)
+    np.float64(-1000.0)
+    """
+    return -softplus_of(-_float(x))
+
+
+def softplus(x: Array) -> Array:
+    """Return log(1 + eˣ), the smooth ReLU, with slope σ(x).
+
+    >>> softplus(1000.0)
+    np.float64(1000.0)
+    """
+    return softplus_of(_float(x))
+
+
+def tanh(x: Array) -> Array:
+    """Return tanh x, with slope 1 − y². The same as np.tanh.
+
+    >>> tanh(0.0)
+    np.float64(0.0)
+    """
+    return np.tanh(_float(x))
+
+
+def relu(x: Array) -> Array:
+    """Return max(x, 0), with slope 1 for x > 0 and 0 for x ≤ 0.
+
+    >>> relu(np.array([-1.0, 0.0, 2.0]))
+    array([0., 0., 2.])
+    """
+    return relu_of(_float(x))
+
+
+def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
+    """Return x for x > 0 and negative_slope·x for x ≤ 0.
+
+    Maas, Hannun, Ng: "Rectifier nonlinearities improve neural network acoustic models" (2013).
+
+    >>> leaky_relu(np.array([-1.0, 2.0]), 0.1)
+    array([-0.1,  2. ])
+    """
+    return leaky_relu_of(_float(x), negative_slope=float(negative_slope))
+
+
+def elu(x: Array, alpha: float = 1.0) -> Array:
+    """Return x for x > 0 and α(eˣ − 1) for x ≤ 0.
+
+    Clevert, Unterthiner, Hochreiter: "Fast and accurate deep network learning by ELUs" (2016), eq. 15.
+
+    >>> elu(np.array([-100.0, 2.0]))
+    array([-1.,  2.])
+    """
+    return elu_of(_float(x), alpha=float(alpha))
+
+
+def silu(x: Array) -> Array:
+    """Return x·σ(x), also named swish.
+
+    >>> silu(0.0)
+    np.float64(0.0)
+    """
+    x = _float(x)
+    return x * sigmoid_of(x)
+
+
+def erf(x: Array) -> Array:
+    """Return the error function 2/√π ∫₀ˣ e^(−t²) dt.
+
+    >>> erf(1.0)
+    np.float64(0.8427007929497149)
+    """
+    return erf_of(_float(x))
+
+
+def gelu(x: Array, approximate: str = "none") -> Array:
+    """Return x·Φ(x), with Φ the normal distribution function.
+
+    Hendrycks, Gimpel: "Gaussian error linear units" (2016).
+
+    Parameters
+    ----------
+    x : float[...]
+    approximate : {"none", "tanh"}
+        "none" computes Φ by erf; "tanh" as ½(1 + tanh(√(2/π)(x + 0.044715x³))).
+
+    >>> gelu(np.array([1.0])), gelu(np.array([1.0]), "tanh")
+    (array([0.84134475]), array([0.84119199]))
+    """
+    x = _float(x)
+    if approximate == "none":
+        return 0.5 * x * (1 + erf_of(x * math.sqrt(0.5)))
+    if approximate == "tanh":
+        return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
+    raise ClearpropError(f"gelu(approximate={approximate!r}): must be 'none' or 'tanh'")

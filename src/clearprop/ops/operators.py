@@ -1,0 +1,70 @@
+"""What remains of NumPy on traced values: conversions, choice, and what is known without computing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..core.types import Array, require_supported
+from .compare import where
+from .declare import implements
+from .pointwise import astype as convert
+from .pointwise import power as general_power
+
+
+@implements("astype", np.astype)
+def astype(x: Array, dtype: Any, copy: bool = True) -> Array:
+    """Another dtype; a path leads through only from float to float."""
+    target = np.dtype(dtype)
+    require_supported(target, "astype's result")
+    return x if x.dtype == target else convert(x, dtype=target)
+
+
+@implements(np.power, np.float_power)
+def power(x1: Array, x2: Array) -> Array:
+    """x1 to the power x2; as NumPy's ``**``, squares and roots for the numbers 2 and 0.5."""
+    if isinstance(x2, (int, float)) and x1.dtype.kind == "f":
+        if x2 == 2:
+            return np.square(x1)
+        if x2 == 0.5:
+            return np.sqrt(x1)
+    return general_power(x1, x2)
+
+
+@implements(np.where)
+def choose(condition: Array, x: Array, y: Array) -> Array:
+    """x where the condition holds, else y."""
+    return where(condition, x, y)
+
+
+@implements(np.positive, np.real, np.conjugate, np.copy)
+def unchanged(x: Array, *args: Any) -> Array:
+    """x itself."""
+    return x
+
+
+@implements(np.isclose)
+def isclose(a: Array, b: Array, rtol: float = 1e-5, atol: float = 1e-8) -> Array:
+    """Whether |a − b| ≤ atol + rtol·|b|."""
+    return np.less_equal(np.abs(np.subtract(a, b)), atol + rtol * np.abs(b))
+
+
+# ---- known without computing
+
+
+def _known(function: Callable[..., Any]) -> None:
+    @implements(function)
+    def known(a: Array, *args: Any, **kwargs: Any) -> Any:
+        return function(np.broadcast_to(np.zeros((), a.dtype), a.shape), *args, **kwargs)
+
+
+for _function in (np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.empty_like, np.result_type):
+    _known(_function)
+
+
+@implements(np.full_like)
+def full_like(a: Array, fill_value: Array, dtype: Any = None) -> Array:
+    """One value everywhere, in the shape and dtype of a."""
+    return np.broadcast_to(np.astype(np.asarray(fill_value), dtype or a.dtype), a.shape)
