@@ -1,10 +1,79 @@
-"""Backpropagation you can see through, at compiled speed."""
+"""Backpropagation you can see through, at compiled speed.
 
+>>> import numpy as np, clearprop as cp
+>>> def loss(w, x, y):
+...     return np.mean((np.tanh(x @ w) - y) ** 2)
+>>> w, x, y = np.zeros((2, 1)), np.array([[1.0, 2.0]]), np.array([[1.0]])
+>>> cp.grad(loss)(w, x, y)
+array([[-2.],
+       [-4.]])
+"""
+
+from . import ops  # noqa: F401  # fills the table of what NumPy's functions do on traced values
+from . import data, losses, nn, optim
 from ._version import __version__
-from . import ops  # fills the table of what NumPy's functions do on traced values
 from .api import check_grads, grad, hessian, hvp, jvp, make_graph, value_and_grad, vjp
-from .core import tree
+from .core import errors, tree
 from .ops import random
-from .ops.activations import elu, erf, gelu, identity, leaky_relu, log_sigmoid, relu, sigmoid, silu, softplus, tanh
+from .ops.activations import (
+    elu,
+    erf,
+    gelu,
+    identity,
+    leaky_relu,
+    log_sigmoid,
+    relu,
+    sigmoid,
+    silu,
+    softplus,
+    tanh,
+)
 from .ops.composite import log_softmax, logsumexp, softmax, stop_gradient
 from .ops.index import gather, one_hot, scatter_add
+from .train import EarlyStopping, Run, Step, accuracy, fit, load, mean_absolute_error, r2_score, steps
+
+__all__ = [
+    "EarlyStopping",
+    "Run",
+    "Step",
+    "__version__",
+    "accuracy",
+    "check_grads",
+    "data",
+    "elu",
+    "erf",
+    "errors",
+    "fit",
+    "gather",
+    "gelu",
+    "grad",
+    "hessian",
+    "hvp",
+    "identity",
+    "jvp",
+    "leaky_relu",
+    "load",
+    "log_sigmoid",
+    "log_softmax",
+    "logsumexp",
+    "losses",
+    "make_graph",
+    "mean_absolute_error",
+    "nn",
+    "one_hot",
+    "optim",
+    "r2_score",
+    "random",
+    "relu",
+    "scatter_add",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "softplus",
+    "steps",
+    "stop_gradient",
+    "tanh",
+    "tree",
+    "value_and_grad",
+    "vjp",
+]

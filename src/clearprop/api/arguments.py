@@ -39,7 +39,7 @@ class Arguments:
     ) -> None:
         self.function, self.args, self.kwargs = function, list(args), dict(kwargs)
         self.single = not isinstance(opened, (tuple, list))
-        given = [opened] if self.single else list(opened)  # type: ignore[arg-type]  # narrowed by single
+        given: list[Any] = list(opened) if isinstance(opened, (tuple, list)) else [opened]
         for n in given:
             if not isinstance(n, int) or not -len(args) <= n < len(args):
                 raise ShapeError(
@@ -52,10 +52,10 @@ class Arguments:
         self.leaves: list[Array] = []
         self.names: list[str] = []
         for n in self.opened:
-            rows = tree.named_leaves(args[n])
             self.structures.append(tree.structure(args[n]))
-            self.names += [f"{labels[n]}.{path}" if path else labels[n] for path, _ in rows]
-            self.leaves += [_as_array(leaf, name) for name, (_, leaf) in zip(self.names[-len(rows) :], rows, strict=True)] if rows else []
+            for path, leaf in tree.named_leaves(args[n]):
+                self.names.append(f"{labels[n]}.{path}" if path else labels[n])
+                self.leaves.append(_as_array(leaf, self.names[-1]))
 
     def require_floats(self, asked: str) -> None:
         """Raise DTypeError, naming the argument, unless every leaf can be differentiated."""
@@ -72,7 +72,7 @@ class Arguments:
         """Return one structure for each opened argument, with these leaves."""
         rest, parts = list(leaves), []
         for structure in self.structures:
-            n = _count(structure)
+            n = tree.count(structure)
             parts.append(tree.unflatten(structure, rest[:n]))
             rest = rest[n:]
         return parts
@@ -101,12 +101,6 @@ def _as_array(leaf: Any, name: str) -> Array:
     array = np.asarray(leaf)
     require_supported(array.dtype, f"argument {name!r}")
     return array
-
-
-def _count(structure: tree.Structure) -> int:
-    if isinstance(structure, tree.Node):
-        return sum(map(_count, structure.children))
-    return 0 if isinstance(structure, tree.Static) else 1
 
 
 def _labels(function: Callable[..., Any], n: int) -> list[str]:

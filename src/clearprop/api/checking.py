@@ -98,7 +98,7 @@ class _Check:
             _Check(inner, self.modes, *self.given, self.rng).run(order - 1)
 
     def _direction(self, like: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        return self.rng.standard_normal(like.shape).astype(like.dtype)
+        return np.asarray(self.rng.standard_normal(like.shape), like.dtype)
 
     def _outputs(self, *leaves: Any) -> list[Any]:
         results = tree.leaves(self.call.call(leaves))
@@ -109,18 +109,27 @@ class _Check:
 
     def _value(self, leaves: Leaves) -> float:
         ys = self._outputs(*leaves)
-        return float(sum(np.sum(np.asarray(y, np.float64) * w) for y, w in zip(ys, self._kept_weights(), strict=True)))
+        return float(
+            sum(np.sum(np.asarray(y, np.float64) * w) for y, w in zip(ys, self._kept_weights(), strict=True))
+        )
 
     def _gradient(self, *leaves: Any) -> Any:
         return vjp(self._outputs, *leaves)[1](self._kept_weights())
 
     def _reverse(self, direction: Leaves) -> float:
         shares = self._gradient(*self.x)
-        return float(sum(np.sum(np.asarray(g, np.float64) * d) for g, d in zip(shares, direction, strict=True)))
+        return float(
+            sum(np.sum(np.asarray(g, np.float64) * d) for g, d in zip(shares, direction, strict=True))
+        )
 
     def _forward(self, direction: Leaves) -> float:
         _, moved = jvp(self._outputs, self.x, direction)
-        return float(sum(np.sum(np.asarray(t, np.float64) * w) for t, w in zip(moved, self._kept_weights(), strict=True)))
+        return float(
+            sum(
+                np.sum(np.asarray(t, np.float64) * w)
+                for t, w in zip(moved, self._kept_weights(), strict=True)
+            )
+        )
 
     def _difference(self, direction: Leaves) -> float:
         """(8(f(x+h) − f(x−h)) − (f(x+2h) − f(x−2h))) / 12h, right to h⁴."""

@@ -99,14 +99,14 @@ def _scalar(value: Any, function: Function) -> Array:
             f"the gradient of {function_name(function)}: it returned {type(value).__name__}, where one float "
             f"is needed; with more than one result, use has_aux=True or cp.vjp"
         )
-    type = type_of(value)
-    if type.shape != ():
+    given = type_of(value)
+    if given.shape != ():
         raise ShapeError(
-            f"the gradient of {function_name(function)}: it returned {type}, where one number is needed; "
+            f"the gradient of {function_name(function)}: it returned {given}, where one number is needed; "
             f"reduce it with .sum() or .mean(), or use cp.vjp"
         )
-    if not is_float(type.dtype):
-        raise DTypeError(f"the gradient of {function_name(function)}: it returned {type}, which is no float")
+    if not is_float(given.dtype):
+        raise DTypeError(f"the gradient of {function_name(function)}: it returned {given}, which is no float")
     return value
 
 
@@ -152,7 +152,7 @@ def _flat(call: Arguments, out: list[tree.Structure]) -> Callable[..., list[Arra
 
 
 def vjp(function: Function, *args: Any) -> tuple[Any, Function]:
-    """Return the value of ``function(*args)`` and its pullback, from an error at the output to the arguments'.
+    """Return the value of ``function(*args)`` and its pullback, which carries an error back to the args.
 
     Returns
     -------
@@ -197,8 +197,10 @@ def _directions(given: Any, like: Any, what: str, whose: str) -> list[Array | No
         t = t if isinstance(t, Traced) else np.asarray(t)
         if t.shape != type_of(x).shape:
             at = f" at {path!r}" if path else ""
-            raise ShapeError(f"{what} has shape {list(t.shape)}{at}, but {whose} has {list(type_of(x).shape)}")
-        leaves.append(np.astype(t, type_of(x).dtype))
+            raise ShapeError(
+                f"{what} has shape {list(t.shape)}{at}, but {whose} has {list(type_of(x).shape)}"
+            )
+        leaves.append(t.astype(type_of(x).dtype))
     return leaves
 
 

@@ -45,8 +45,8 @@ def make_graph(function: Callable[..., Any], static_argnums: Sequence[int] = ())
         graph, inputs = call.trace(lambda *leaves: tree.leaves(call.call(leaves)))
         if len(inputs) > len(call.leaves):
             raise TraceError(
-                f"make_graph({function_name(function)}) was called while another function was being recorded, "
-                f"and uses its values; pass them as arguments"
+                f"make_graph({function_name(function)}) was called while another function was being "
+                f"recorded, and uses its values; pass them as arguments"
             )
         return graph.owning_constants()
 

@@ -1,10 +1,10 @@
 """Graphs: frozen, straight-line computations, printed in one notation.
 
-    graph(x: f64[4,3], w: f64[3,2]) -> f64[]
-      a: f64[4,2] = matmul x w
-      b: f64[4,2] = tanh a
-      c: f64[] = sum b axes=(0, 1)
-      return c
+graph(x: f64[4,3], w: f64[3,2]) -> f64[]
+  a: f64[4,2] = matmul x w
+  b: f64[4,2] = tanh a
+  c: f64[] = sum b axes=(0, 1)
+  return c
 """
 
 from __future__ import annotations
@@ -123,9 +123,7 @@ class Graph:
                 return atom
             return owned.setdefault(id(atom), atom.owned())
 
-        eqns = tuple(
-            Eqn(e.primitive, tuple(map(own, e.inputs)), e.params, e.out, e.where) for e in self.eqns
-        )
+        eqns = tuple(Eqn(e.primitive, tuple(map(own, e.inputs)), e.params, e.out, e.where) for e in self.eqns)
         return Graph(self.inputs, eqns, tuple(map(own, self.outputs)), self.name)
 
 

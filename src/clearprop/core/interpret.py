@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -15,13 +15,13 @@ Values = dict[Var, Array]
 """The value of each variable of a graph."""
 
 
-def read(values: Values, atom: Atom) -> Array:
+def read(values: Mapping[Var, Array], atom: Atom) -> Array:
     """Return the value of a variable or a constant."""
     return atom.value if isinstance(atom, Const) else values[atom]
 
 
 def evaluate(graph: Graph, args: Sequence[Array]) -> Values:
-    """Compute every variable of the graph and keep them all: the forward pass with its intermediate results."""
+    """Compute every variable of the graph and keep them all: the forward pass, with what lies between."""
     if len(args) != len(graph.inputs):
         raise GraphError(f"a graph of {len(graph.inputs)} inputs was given {len(args)} values")
     values: Values = dict(zip(graph.inputs, args, strict=True))

@@ -80,8 +80,9 @@ class Primitive:
 
     def __call__(self, *args: Array, **params: Any) -> Array:
         """Compute the result, or record the equation if an argument is traced."""
-        if any(isinstance(a, Traced) for a in args):
-            return record(self, args, params)
+        for a in args:
+            if isinstance(a, Traced):
+                return record(self, args, params)
         return self.compute(*args, **params)
 
     def __repr__(self) -> str:

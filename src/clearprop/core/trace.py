@@ -8,8 +8,7 @@ inner one uses becomes an extra input of the inner graph, *captured*, to be pass
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,7 +64,7 @@ def record(primitive: Primitive, args: tuple[Array, ...], params: dict[str, Any]
     """Write one equation into the innermost recording and return its result."""
     if not _stack.recordings:
         refuse(
-            "A traced value was used after its function had been recorded.",
+            "A traced value was used after its function had been recorded, or in another thread.",
             "Return it from the function instead of storing it in a global, a list or an attribute.",
         )
     recording = _stack.recordings[-1]
@@ -85,18 +84,23 @@ def record(primitive: Primitive, args: tuple[Array, ...], params: dict[str, Any]
     return Traced(out, recording)
 
 
-@contextmanager
-def located(where: Location | None) -> Iterator[None]:
+class located:
     """Give the equations recorded inside the place of the equation that they come from."""
-    if not _stack.recordings:
-        yield
-        return
-    recording = _stack.recordings[-1]
-    before, recording.where = recording.where, where or recording.where
-    try:
-        yield
-    finally:
-        recording.where = before
+
+    __slots__ = ("before", "recording", "where")
+
+    def __init__(self, where: Location | None) -> None:
+        self.where = where
+        self.recording = _stack.recordings[-1] if _stack.recordings else None
+
+    def __enter__(self) -> None:
+        if self.recording is not None:
+            self.before = self.recording.where
+            self.recording.where = self.where or self.before
+
+    def __exit__(self, *error: object) -> None:
+        if self.recording is not None:
+            self.recording.where = self.before
 
 
 def trace(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -26,13 +27,17 @@ _OURS = str(Path(__file__).resolve().parents[1])
 _NUMPY = str(Path(np.__file__).resolve().parent)
 
 
+@lru_cache
+def _is_users(file: str) -> bool:
+    return not file.startswith((_OURS, _NUMPY))
+
+
 def user_location() -> Location | None:
     """Return the innermost line that belongs neither to clearprop nor to NumPy."""
     frame = sys._getframe(1)
     while frame is not None:
-        file = frame.f_code.co_filename
-        if not file.startswith((_OURS, _NUMPY)):
-            return Location(file, frame.f_lineno)
+        if _is_users(frame.f_code.co_filename):
+            return Location(frame.f_code.co_filename, frame.f_lineno)
         frame = frame.f_back  # type: ignore[assignment]  # None ends the loop
     return None
 
@@ -57,7 +62,7 @@ def _ask(function: Any, name: str) -> Callable[..., Any]:
 
 def _call(function: Any, name: str, args: Any, kwargs: dict[str, Any]) -> Any:
     out = kwargs.get("out")
-    if out is not None and out != (None,):
+    if any(o is not None for o in (out if isinstance(out, tuple) else (out,))):
         refuse(
             f"{name}(..., out=...) or an operator such as += would change an array in place; "
             "a traced value cannot be changed.",
@@ -72,7 +77,8 @@ def _call(function: Any, name: str, args: Any, kwargs: dict[str, Any]) -> Any:
             raise
         if error.__traceback__.tb_next is not None:  # raised inside, not by the call itself
             raise
-        refuse(f"{name} was called in a way that is not covered: {error}.", "Leave that argument out.")
+        said = str(error).partition("() ")[2] or error
+        refuse(f"{name} was called in a way that is not covered: it {said}.", "Leave that argument out.")
 
 
 class Traced(NDArrayOperatorsMixin):
@@ -115,12 +121,12 @@ class Traced(NDArrayOperatorsMixin):
     @property
     def T(self) -> Array:
         """All axes reversed."""
-        return np.transpose(self)  # type: ignore[call-overload]
+        return np.transpose(self)
 
     @property
     def mT(self) -> Array:
         """The last two axes swapped."""
-        return np.swapaxes(self, -1, -2)  # type: ignore[call-overload]
+        return np.swapaxes(self, -1, -2)
 
     def __len__(self) -> int:
         if not self.shape:
@@ -138,7 +144,8 @@ class Traced(NDArrayOperatorsMixin):
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *args: Any, **kwargs: Any) -> Any:
         """Answer a NumPy ufunc, or one of its methods."""
         if method == "__call__":
-            if "out" in kwargs and isinstance(args[0], Traced) and args[0].ndim == 0:
+            out = kwargs.get("out", (None,))[0]
+            if isinstance(out, Traced) and out is args[0] and out.ndim == 0:
                 del kwargs["out"]  # NumPy's scalars are immutable: s += 1 makes a new one
             return _call(ufunc, f"np.{ufunc.__name__}", args, kwargs)
         kwargs.setdefault("axis", 0)  # of reduce and accumulate
@@ -179,8 +186,7 @@ class Traced(NDArrayOperatorsMixin):
     def __index__(self) -> int:
         self._number(
             "A Python index, range or size",
-            "Index arrays with traced integers (array[x] with array traced, or cp.take); "
-            "give sizes as Python numbers.",
+            "Index an array with cp.gather(array, x); give sizes as Python numbers.",
         )
 
     def __complex__(self) -> complex:
@@ -188,8 +194,9 @@ class Traced(NDArrayOperatorsMixin):
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray[Any, Any]:
         self._number(
-            "np.array(x), np.asarray(x) or a conversion to an array",
-            "Leave the conversion out; make an array of traced values with np.stack or np.concatenate.",
+            "np.array(x), np.asarray(x), array[x] or another conversion to an array",
+            "Leave the conversion out; make an array of traced values with np.stack or np.concatenate; "
+            "index an array with cp.gather(array, x).",
         )
 
     def __setitem__(self, index: Any, value: Any) -> None:
@@ -209,7 +216,21 @@ class Traced(NDArrayOperatorsMixin):
         """Refuse: there are no numbers yet."""
         self._number("x.tolist()", "Use the value itself.")
 
+    def __format__(self, spec: str) -> str:
+        if spec:
+            self._number(f"f'{{x:{spec}}}'", "Print x itself to see its type; return it to see its value.")
+        return repr(self)
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        self._number("Pickling or saving x", "Return it from the function, and save what comes out.")
+
     # methods, each the NumPy function of its name
+
+    def __copy__(self) -> Array:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Array:
+        return self
 
     def astype(self, dtype: Any, copy: bool = True) -> Array:
         """Convert to another dtype."""
@@ -226,7 +247,7 @@ class Traced(NDArrayOperatorsMixin):
     def transpose(self, *axes: Any) -> Array:
         """As np.transpose; the axes as one tuple or as several numbers."""
         order = None if not axes else axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
-        return np.transpose(self, order)  # type: ignore[call-overload]
+        return np.transpose(self, order)
 
     def flatten(self, order: str = "C") -> Array:
         """All elements on one axis."""
@@ -253,9 +274,20 @@ def _method(name: str) -> Callable[..., Any]:
     return method
 
 
-METHODS = (
-    "sum mean var std prod max min argmax argmin any all cumsum argsort clip round squeeze swapaxes "
-    "ravel take repeat diagonal dot trace"
-).split()
-for _name in METHODS:
+for _name in (
+    *("sum", "mean", "var", "std", "prod", "max", "min", "argmax", "argmin", "any", "all", "cumsum"),
+    *(
+        "argsort",
+        "clip",
+        "round",
+        "squeeze",
+        "swapaxes",
+        "ravel",
+        "take",
+        "repeat",
+        "diagonal",
+        "dot",
+        "trace",
+    ),
+):
     setattr(Traced, _name, _method(_name))

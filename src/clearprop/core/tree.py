@@ -14,6 +14,7 @@ a tuple or alone, where it is an argument; inside a Module it is a setting and b
 from __future__ import annotations
 
 import dataclasses
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, TypeAlias, TypeVar, dataclass_transform
@@ -24,8 +25,14 @@ from .errors import StructureError
 from .traced import Traced
 from .types import Array, type_of
 
+__all__ = ["Module", "count", "flatten", "leaves", "map", "named_leaves", "paths", "structure", "unflatten"]
+
 Tree: TypeAlias = Any
 """A nested structure with arrays as leaves."""
+
+
+MODULES: dict[str, type[Module]] = {}
+"""Every Module class that the program has defined, by its full name."""
 
 
 @dataclass_transform(frozen_default=True, eq_default=False)
@@ -47,6 +54,7 @@ class Module:
         super().__init_subclass__(**kwargs)
         own_init = "__init__" in cls.__dict__
         dataclass(frozen=True, eq=False, repr=False, init=not own_init)(cls)
+        MODULES[f"{cls.__module__}.{cls.__qualname__}"] = cls
 
     def __init__(self, **fields: Any) -> None:
         names = [f.name for f in dataclasses.fields(self)]  # type: ignore[arg-type]  # every subclass is one
@@ -72,19 +80,26 @@ class Module:
         return _make(type(self), {**_fields(self), **fields})
 
     def __repr__(self) -> str:
-        shown = ", ".join(f"{name}={_show(value)}" for name, value in _fields(self).items())
-        return f"{type(self).__name__}({shown})"
+        shown = [f"{name}={_show(value)}" for name, value in _fields(self).items()]
+        return _bracketed(f"{type(self).__name__}(", shown, ")")
+
+
+_WIDTH = 100  # columns up to which a module is shown on one line
+
+
+def _bracketed(opening: str, parts: list[str], closing: str) -> str:
+    line = opening + ", ".join(parts) + closing
+    if len(line) <= _WIDTH and "\n" not in line:
+        return line
+    return "\n".join([opening, *(f"{textwrap.indent(part, '  ')}," for part in parts), closing])
 
 
 def _show(value: Any) -> str:
     if _is_array(value):
         return str(type_of(value))
     if isinstance(value, tuple):
-        return f"({', '.join(map_(_show, value))}{',' if len(value) == 1 else ''})"
+        return _bracketed("(", [_show(v) for v in value], ",)" if len(value) == 1 else ")")
     return getattr(value, "__name__", None) or getattr(value, "name", None) or repr(value)
-
-
-map_ = map  # Python's own; the tree's map takes the name below
 
 
 def _fields(module: Module) -> dict[str, Any]:
@@ -195,6 +210,13 @@ def structure(tree: Tree) -> Structure:
     return flatten(tree)[1]
 
 
+def count(structure: Structure) -> int:
+    """Return the number of leaves of a structure."""
+    if isinstance(structure, Node):
+        return sum(count(child) for child in structure.children)
+    return 0 if isinstance(structure, Static) else 1
+
+
 def unflatten(structure: Structure, leaves: Sequence[Any]) -> Tree:
     """Put leaves into a structure: the inverse of flatten."""
     rest = iter(leaves)
@@ -217,9 +239,8 @@ def _build(structure: Structure, rest: Iterator[Any]) -> Tree:
         return _make(structure.type, dict(zip(structure.keys, children, strict=True)))
     if issubclass(structure.type, dict):
         return structure.type(zip(structure.keys, children, strict=True))
-    if hasattr(structure.type, "_fields"):  # a named tuple
-        return structure.type(*children)
-    return structure.type(children)
+    sequence: Any = structure.type
+    return sequence(*children) if hasattr(sequence, "_fields") else sequence(children)  # a named tuple or not
 
 
 def map(function: Callable[..., Any], tree: Tree, *others: Tree) -> Tree:
@@ -243,7 +264,10 @@ def require_same_paths(these: Sequence[tuple[str, Any]], those: Sequence[tuple[s
     if a != b:
         only_a = [p for p in a if p not in set(b)]
         only_b = [p for p in b if p not in set(a)]
-        which = f"{(only_a or only_b or ['the order'])[0]!r} is in {'the first' if only_a else 'the second'} only"
+        which = (
+            f"{(only_a or only_b or ['the order'])[0]!r} is in {'the first' if only_a else 'the second'} only"
+        )
         raise StructureError(
-            f"two structures must have leaves at the same paths, but one has {len(a)}, the other {len(b)}: {which}"
+            f"two structures must have leaves at the same paths, but one has {len(a)}, the other {len(b)}: "
+            f"{which}"
         )

@@ -75,6 +75,11 @@ def type_of(value: Array) -> Type:
     return Type(array.shape, array.dtype)
 
 
+def shape_of(value: Array) -> tuple[int, ...]:
+    """Return the shape of an array, a number or a traced value."""
+    return value.shape if hasattr(value, "shape") else np.shape(value)
+
+
 def require_supported(dtype: np.dtype[Any], what: str) -> None:
     """Raise DTypeError unless the dtype is boolean, integer or floating point of at most 64 bits."""
     if dtype.kind not in "biuf" or dtype.itemsize > 8:
@@ -91,6 +96,8 @@ def require_supported(dtype: np.dtype[Any], what: str) -> None:
 
 def broadcast_shapes(shapes: Sequence[tuple[int, ...]], what: str) -> tuple[int, ...]:
     """Return the shape that NumPy's broadcasting gives, or raise ShapeError."""
+    if all(shape == shapes[0] for shape in shapes):
+        return shapes[0]
     try:
         return np.broadcast_shapes(*shapes)
     except ValueError:
@@ -114,7 +121,7 @@ def normalize_axes(axis: int | Sequence[int] | None, ndim: int, what: str) -> tu
     if axis is None:
         return tuple(range(ndim))
     given = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
-    axes = tuple(normalize_axis(a, ndim, what) for a in given)  # type: ignore[arg-type]  # NumPy integers too
+    axes = tuple(normalize_axis(a, ndim, what) for a in given)
     if len(set(axes)) != len(axes):
         raise ShapeError(f"{what}: axis {axis} names an axis twice")
     return tuple(sorted(axes))

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import DTypeError
-from ..core.types import Array, Type, broadcast_shapes
-from .declare import constant, elementwise, fit, linear, weak_dtype
+from ..core.types import Array, Type, broadcast_shapes, shape_of
+from .declare import constant, elementwise, fit, linear, loop, weak_dtype
 
 
 @elementwise(None, None)
@@ -118,17 +118,25 @@ def isfinite(x: Array) -> Array:
 
 def _prepare_where(args: tuple[Any, ...]) -> tuple[Any, ...]:
     condition, x, y = args
-    dtypes = np.add.resolve_dtypes((weak_dtype(x), weak_dtype(y), None))
-    shape = broadcast_shapes([np.shape(a) for a in args], "where")
+    dtypes = loop(np.add, weak_dtype(x), weak_dtype(y))
+    shape = broadcast_shapes([shape_of(a) for a in args], "where")
     if np.result_type(weak_dtype(condition)) != np.bool_:
         condition = condition != 0
     return fit(condition, np.dtype(bool), shape), fit(x, dtypes[0], shape), fit(y, dtypes[1], shape)
 
 
+def _where_true(ct: Array, condition: Array, x: Array, y: Array) -> Array:
+    return where(condition, ct, 0)
+
+
+def _where_false(ct: Array, condition: Array, x: Array, y: Array) -> Array:
+    return where(condition, 0, ct)
+
+
 @linear(
     None,
-    lambda ct, condition, x, y: where(condition, ct, 0),
-    lambda ct, condition, x, y: where(condition, 0, ct),
+    _where_true,
+    _where_false,
     typed=lambda condition, x, y: x,
     prepare=_prepare_where,
 )

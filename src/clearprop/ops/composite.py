@@ -100,7 +100,9 @@ def average(a: Array, axis: Any = None, weights: Array | None = None, keepdims: 
     weights = weights if isinstance(weights, Traced) else np.asarray(weights)
     if weights.shape != a.shape:
         if not isinstance(axis, int) or weights.shape != (a.shape[axis],):
-            raise ShapeError(f"average of {type_of(a)} with weights {type_of(weights)} along {axis}: sizes differ")
+            raise ShapeError(
+                f"average of {type_of(a)} with weights {type_of(weights)} along {axis}: sizes differ"
+            )
         weights = np.reshape(weights, [-1 if i == axis % a.ndim else 1 for i in range(a.ndim)])
         weights = np.broadcast_to(weights, a.shape)
     return np.sum(a * weights, axis=axis, keepdims=keepdims) / np.sum(weights, axis=axis, keepdims=keepdims)
@@ -138,7 +140,9 @@ def round(a: Array, decimals: int = 0) -> Array:
 
 
 @implements(np.nan_to_num)
-def nan_to_num(x: Array, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Array:
+def nan_to_num(
+    x: Array, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None
+) -> Array:
     """NaN and infinities replaced by numbers, through which no path leads."""
     limits = np.finfo(x.dtype)
     x = np.where(np.isnan(x), nan, x)

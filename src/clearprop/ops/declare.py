@@ -1,4 +1,4 @@
-"""How an operation is declared: its body is its NumPy meaning, the decorator says of what kind its derivative is.
+"""How an operation is declared: the body is its NumPy meaning, the decorator the kind of its derivative.
 
 | kind         | you write                                             | vjp and jvp    |
 |--------------|-------------------------------------------------------|----------------|
@@ -20,9 +20,10 @@ from typing import Any
 
 import numpy as np
 
+from ..core.errors import DTypeError
 from ..core.primitive import Constant, Derivative, Params, Primitive
 from ..core.traced import NUMPY
-from ..core.types import Array, Type, broadcast_shapes, require_supported
+from ..core.types import Array, Type, broadcast_shapes, is_float, require_supported, shape_of
 
 Rule = Callable[..., Any]
 Decorator = Callable[[Callable[..., Any]], Primitive]
@@ -115,27 +116,33 @@ def elementwise(
         ufunc = like or (own if isinstance(own, np.ufunc) else np.exp)
         derivative: Derivative = Elementwise(partials) if any(partials) else Constant()
         arity = len(partials)
-        primitive = declare(
-            compute, _elementwise_type(ufunc), derivative, broadcaster(ufunc, arity), name
-        )
+        primitive = declare(compute, _elementwise_type(ufunc), derivative, broadcaster(ufunc, arity), name)
+
+        def on_traced(*args: Array) -> Array:  # without keywords: dtype= and where= are refused
+            return primitive(*args)
+
         for function in numpy if isinstance(numpy, tuple) else (numpy,):
-            NUMPY[function] = primitive
+            NUMPY[function] = on_traced
         if own is not None and not numpy:
-            NUMPY[own] = primitive
+            NUMPY[own] = on_traced
         return primitive
 
     return decorate
 
 
 @lru_cache(maxsize=4096)
-def _loop(ufunc: np.ufunc, *dtypes: Any) -> tuple[np.dtype[Any], ...]:
+def loop(ufunc: np.ufunc, *dtypes: Any) -> tuple[np.dtype[Any], ...]:
     """Return the dtypes that NumPy's loop takes and, last, gives; Python's int and float adapt."""
-    return ufunc.resolve_dtypes((*dtypes, *[None] * ufunc.nout))  # type: ignore[return-value, arg-type]  # stubs lag
+    try:
+        return ufunc.resolve_dtypes((*dtypes, *[None] * ufunc.nout))
+    except TypeError:
+        given = ", ".join(getattr(d, "__name__", str(d)) for d in dtypes)
+        raise DTypeError(f"np.{ufunc.__name__} is not defined for {given}; convert with .astype") from None
 
 
 def _elementwise_type(ufunc: np.ufunc) -> Callable[..., Type]:
     def typed(*types: Type, **params: Any) -> Type:
-        return Type(types[-1].shape, _loop(ufunc, *(t.dtype for t in types))[-1])
+        return Type(types[-1].shape, loop(ufunc, *(t.dtype for t in types))[-1])
 
     return typed
 
@@ -146,8 +153,8 @@ def broadcaster(ufunc: np.ufunc, arity: int) -> Callable[[tuple[Any, ...]], tupl
     def prepare(args: tuple[Any, ...]) -> tuple[Any, ...]:
         if len(args) != arity:
             raise TypeError(f"np.{ufunc.__name__} takes {arity} arguments, not {len(args)}")
-        dtypes = _loop(ufunc, *(weak_dtype(a) for a in args))
-        shape = broadcast_shapes([np.shape(a) for a in args], ufunc.__name__)
+        dtypes = loop(ufunc, *(weak_dtype(a) for a in args))
+        shape = broadcast_shapes([shape_of(a) for a in args], ufunc.__name__)
         return tuple(fit(a, dtype, shape) for a, dtype in zip(args, dtypes, strict=False))
 
     return prepare
@@ -203,7 +210,10 @@ class Linear(Derivative):
 
     def jvp(self, ts: Sequence[Array | None], y: Array, xs: Sequence[Array], params: Params) -> Array | None:
         """f(t), with zeros for the arguments that do not move."""
-        movable = [self.transposes[min(i, len(self.transposes) - 1)] is not None for i in range(len(xs))]
+        movable = [
+            is_float(x.dtype) and self.transposes[min(i, len(self.transposes) - 1)] is not None
+            for i, x in enumerate(xs)
+        ]  # an index stays what it is
         if not any(m and t is not None for m, t in zip(movable, ts, strict=True)):
             return None
         moved = [
@@ -241,7 +251,9 @@ def _linear(kind: type[Linear], transposes: tuple[Rule | None, ...], **options: 
     return decorate
 
 
-def linear(*transposes: Rule | None, typed: Callable[..., Type], name: str = "", prepare: Any = None) -> Decorator:
+def linear(
+    *transposes: Rule | None, typed: Callable[..., Type], name: str = "", prepare: Any = None
+) -> Decorator:
     """Declare an operation linear in its arguments together; ``transpose(ct, *xs, **params)`` for each.
 
     If there are more arguments than transposes, one rule serves all: ``transpose(i, ct, *xs, **params)``.

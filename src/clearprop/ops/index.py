@@ -123,7 +123,11 @@ def getitem(x: Array, index: Any) -> Array:
         if part is not None:
             ranges.append(_range(part, x.shape[axis], axis))
             axis += 1
-    y = x if all(r == (0, 1, n) for r, n in zip(ranges, x.shape, strict=True)) else take_ranges(x, ranges=tuple(ranges))
+    y = (
+        x
+        if all(r == (0, 1, n) for r, n in zip(ranges, x.shape, strict=True))
+        else take_ranges(x, ranges=tuple(ranges))
+    )
     if not advanced:
         lengths = iter(y.shape)
         kept = [(1 if p is None else next(lengths), isinstance(p, int)) for p in parts]
@@ -139,7 +143,7 @@ def _expand(index: tuple[Any, ...], x: Array) -> list[Any]:
     """Return one slice, int, integer array or None for each axis of x and each new one."""
     parts: list[Any] = []
     for part in index:
-        if isinstance(part, (list, np.bool_)) or (isinstance(part, bool)):
+        if isinstance(part, (list, bool, np.bool_)):
             part = np.asarray(part)
         if isinstance(part, Traced) and part.dtype.kind == "b":
             refuse(
@@ -309,4 +313,3 @@ def diff(a: Array, n: int = 1, axis: int = -1) -> Array:
         before = (slice(None),) * at
         a = a[(*before, slice(1, None))] - a[(*before, slice(None, -1))]
     return a
-

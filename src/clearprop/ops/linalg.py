@@ -10,25 +10,33 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import ShapeError
-from ..core.types import Array, Type, broadcast_shapes, normalize_axis, type_of
-from .declare import fit, implements, multilinear, weak_dtype
+from ..core.types import Array, Type, broadcast_shapes, normalize_axis, shape_of, type_of
+from .declare import fit, implements, loop, multilinear, weak_dtype
 from .index import diagonal
 from .shape import broadcast_to, reshape, transpose
 
 
 def _matmul_type(a: Type, b: Type) -> Type:
-    return Type((*a.shape[:-1], b.shape[-1]), np.matmul.resolve_dtypes((a.dtype, b.dtype, None))[-1])
+    return Type((*a.shape[:-1], b.shape[-1]), loop(np.matmul, a.dtype, b.dtype)[-1])
 
 
 def _promote(args: tuple[Any, ...]) -> tuple[Any, ...]:
     a, b = args
-    loop = np.matmul.resolve_dtypes((weak_dtype(a), weak_dtype(b), None))
-    return fit(a, loop[0], np.shape(a)), fit(b, loop[1], np.shape(b))
+    dtypes = loop(np.matmul, weak_dtype(a), weak_dtype(b))
+    return fit(a, dtypes[0], shape_of(a)), fit(b, dtypes[1], shape_of(b))
+
+
+def _to_left(ct: Array, a: Array, b: Array) -> Array:
+    return matmul_batch(ct, np.swapaxes(b, -1, -2))
+
+
+def _to_right(ct: Array, a: Array, b: Array) -> Array:
+    return matmul_batch(np.swapaxes(a, -1, -2), ct)
 
 
 @multilinear(
-    lambda ct, a, b: matmul_batch(ct, np.swapaxes(b, -1, -2)),
-    lambda ct, a, b: matmul_batch(np.swapaxes(a, -1, -2), ct),
+    _to_left,
+    _to_right,
     typed=_matmul_type,
     name="matmul",
     prepare=_promote,
@@ -71,7 +79,7 @@ def _arrays(*values: Any) -> list[Array]:
 
 @implements(np.dot)
 def dot(a: Array, b: Array) -> Array:
-    """NumPy's dot: a product with a scalar, an inner product, or the last axis of a with the last but one of b."""
+    """NumPy's dot: a product with a scalar, or the last axis of a with the last but one of b."""
     a, b = _arrays(a, b)
     if a.ndim == 0 or b.ndim == 0:
         return a * b
@@ -114,7 +122,9 @@ def tensordot(a: Array, b: Array, axes: Any = 2) -> Array:
     over_a = [normalize_axis(i, a.ndim, "tensordot") for i in pairs[0]]
     over_b = [normalize_axis(i, b.ndim, "tensordot") for i in pairs[1]]
     if [a.shape[i] for i in over_a] != [b.shape[i] for i in over_b]:
-        raise ShapeError(f"tensordot({type_of(a)}, {type_of(b)}) over axes {over_a} and {over_b}: sizes differ")
+        raise ShapeError(
+            f"tensordot({type_of(a)}, {type_of(b)}) over axes {over_a} and {over_b}: sizes differ"
+        )
     free_a = [i for i in range(a.ndim) if i not in over_a]
     free_b = [i for i in range(b.ndim) if i not in over_b]
     shape = tuple(a.shape[i] for i in free_a) + tuple(b.shape[i] for i in free_b)
@@ -138,7 +148,7 @@ def einsum(subscripts: str, *operands: Array, optimize: Any = True) -> Array:
     path, _ = np.einsum_path(f"{','.join(inputs)}->{output}", *shapes, optimize="greedy")
     terms = list(zip(inputs, arrays, strict=True))
     for contraction in path[1:]:
-        picked = [terms[int(i)] for i in contraction]  # type: ignore[call-overload]  # a tuple of positions
+        picked = [terms[int(i)] for i in contraction]
         terms = [t for i, t in enumerate(terms) if i not in contraction]
         result = picked[0]
         for n, other in enumerate(picked[1:], start=2):
@@ -156,7 +166,9 @@ def _parse(subscripts: str, operands: Sequence[Array]) -> tuple[list[str], str]:
     if len(inputs) != len(operands):
         raise ShapeError(f"einsum {subscripts!r} names {len(inputs)} operands; {len(operands)} were given")
     free = [c for c in "ZYXWVUTSRQPONMLKJIHGFEDCBA" if c not in text]
-    hidden = [x.ndim - len(s.replace("...", "")) if "..." in s else 0 for s, x in zip(inputs, operands, strict=True)]
+    hidden = [
+        x.ndim - len(s.replace("...", "")) if "..." in s else 0 for s, x in zip(inputs, operands, strict=True)
+    ]
     dots = "".join(free[: max(hidden)])
     inputs = [s.replace("...", dots[len(dots) - h :]) for s, h in zip(inputs, hidden, strict=True)]
     for letters, x in zip(inputs, operands, strict=True):
@@ -242,7 +254,9 @@ def norm(x: Array, ord: Any = None, axis: Any = None, keepdims: bool = False) ->
         return _p_norm(x, 2, axes, keepdims)
     if len(axes) == 1:
         return _p_norm(x, 2 if ord is None else ord, axes, keepdims)
-    raise ShapeError(f"norm of {type_of(x)} with ord={ord!r} and axis={axis!r}: not covered; use ord=None or one axis")
+    raise ShapeError(
+        f"norm of {type_of(x)} with ord={ord!r} and axis={axis!r}: not covered; use ord=None or one axis"
+    )
 
 
 @implements(np.linalg.vector_norm)

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from ..core.traced import Traced, refuse
 from ..core.types import Array, require_supported
 from .compare import where
-from .declare import implements
+from .declare import implements, loop
 from .pointwise import astype as convert
 from .pointwise import power as general_power
 
@@ -22,10 +23,10 @@ def astype(x: Array, dtype: Any, copy: bool = True) -> Array:
     return x if x.dtype == target else convert(x, dtype=target)
 
 
-@implements(np.power, np.float_power)
+@implements(np.power)
 def power(x1: Array, x2: Array) -> Array:
     """x1 to the power x2; as NumPy's ``**``, squares and roots for the numbers 2 and 0.5."""
-    if isinstance(x2, (int, float)) and x1.dtype.kind == "f":
+    if type(x2) in (int, float) and x1.dtype.kind == "f":
         if x2 == 2:
             return np.square(x1)
         if x2 == 0.5:
@@ -33,10 +34,28 @@ def power(x1: Array, x2: Array) -> Array:
     return general_power(x1, x2)
 
 
+@implements(np.fabs)
+def fabs(x: Array) -> Array:
+    """|x| as a float."""
+    return np.absolute(x.astype(loop(np.fabs, x.dtype)[0]))
+
+
+@implements(np.float_power)
+def float_power(x1: Array, x2: Array) -> Array:
+    """x1 to the power x2, in float64."""
+    wide = np.dtype(np.float64)
+    return general_power(*(x.astype(wide) if hasattr(x, "astype") else np.asarray(x, wide) for x in (x1, x2)))
+
+
 @implements(np.where)
-def choose(condition: Array, x: Array, y: Array) -> Array:
+def choose(condition: Array, *choices: Array) -> Array:
     """x where the condition holds, else y."""
-    return where(condition, x, y)
+    if len(choices) != 2:
+        refuse(
+            "np.where(condition) alone gives indices, so many that their shape depends on values.",
+            "Choose elements with np.where(condition, a, b).",
+        )
+    return where(condition, *choices)
 
 
 @implements(np.positive, np.real, np.conjugate, np.copy)
@@ -54,17 +73,30 @@ def isclose(a: Array, b: Array, rtol: float = 1e-5, atol: float = 1e-8) -> Array
 # ---- known without computing
 
 
+@implements(np.shape)
+def shape(a: Array) -> Any:
+    """The lengths of the axes."""
+    return a.shape
+
+
+@implements(np.ndim)
+def ndim(a: Array) -> Any:
+    """The number of axes."""
+    return a.ndim
+
+
 def _known(function: Callable[..., Any]) -> None:
     @implements(function)
     def known(a: Array, *args: Any, **kwargs: Any) -> Any:
         return function(np.broadcast_to(np.zeros((), a.dtype), a.shape), *args, **kwargs)
 
 
-for _function in (np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.empty_like, np.result_type):
+for _function in (np.size, np.zeros_like, np.ones_like, np.empty_like, np.result_type):
     _known(_function)
 
 
 @implements(np.full_like)
 def full_like(a: Array, fill_value: Array, dtype: Any = None) -> Array:
     """One value everywhere, in the shape and dtype of a."""
-    return np.broadcast_to(np.astype(np.asarray(fill_value), dtype or a.dtype), a.shape)
+    value = fill_value if isinstance(fill_value, Traced) else np.asarray(fill_value)
+    return np.broadcast_to(value.astype(np.dtype(dtype or a.dtype)), a.shape)

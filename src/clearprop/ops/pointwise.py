@@ -18,9 +18,17 @@ def _same_type(x: Type, *others: Type) -> Type:
     return x
 
 
+def _to_error(g: Array, ct: Array, slope: Array) -> Array:
+    return chain(g, slope)
+
+
+def _to_slope(g: Array, ct: Array, slope: Array) -> Array:
+    return chain(ct, g)
+
+
 @multilinear(
-    lambda g, ct, slope: chain(g, slope),
-    lambda g, ct, slope: chain(ct, g),
+    _to_error,
+    _to_slope,
     typed=_same_type,
     prepare=broadcaster(np.multiply, 2),
 )
@@ -108,7 +116,7 @@ def reciprocal(x: Array) -> Array:
     return np.reciprocal(x)
 
 
-@elementwise(lambda y, x: np.sign(x), numpy=(np.absolute, np.fabs))
+@elementwise(lambda y, x: np.sign(x))
 def absolute(x: Array) -> Array:
     """|x|; slope sign x, so 0 at 0."""
     return np.absolute(x)

@@ -20,6 +20,8 @@ from ..core.traced import Traced
 from ..core.types import Array, Type, type_of
 from .declare import PRIMITIVES, constant
 
+__all__ = ["bernoulli", "bits", "fold_in", "key", "normal", "permutation", "split", "uniform"]
+
 _ROUNDS = 10
 _MULTIPLIERS = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _WEYL = 0x9E3779B9, 0xBB67AE85
@@ -50,7 +52,12 @@ def random_bits(key: Array, word: Array, *, shape: tuple[int, ...], domain: int)
         _bits_type(type_of(key), type_of(word), shape=shape, domain=domain)
     size = math.prod(shape)
     block = np.arange((size + 3) // 4, dtype=np.uint64)
-    counter = (block & _MASK, block >> _32, np.full_like(block, int(word) & 0xFFFFFFFF), np.full_like(block, domain))
+    counter = (
+        block & _MASK,
+        block >> _32,
+        np.full_like(block, int(word) & 0xFFFFFFFF),
+        np.full_like(block, domain),
+    )
     words = philox(counter, (int(key[0]), int(key[1])))
     return np.stack(words, axis=-1).reshape(-1)[:size].reshape(shape).astype(np.uint32)
 
@@ -164,4 +171,6 @@ def permutation(key: Array, n: int) -> Array:
     words = bits(key, (n, 2))
     wide = np.astype(words, np.dtype(np.uint64))
     order = wide[:, 0] * np.uint64(2**32) + wide[:, 1]
-    return PRIMITIVES["argsort"](order, axis=0) if isinstance(order, Traced) else np.argsort(order, stable=True)
+    return (
+        PRIMITIVES["argsort"](order, axis=0) if isinstance(order, Traced) else np.argsort(order, stable=True)
+    )

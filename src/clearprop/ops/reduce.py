@@ -17,6 +17,7 @@ from .compare import argmax_along, argmin_along, argsort_along
 from .declare import by_hand, constant, fit, implements, linear
 from .pointwise import chain
 
+
 def _reduced(x: Type, axes: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(n for i, n in enumerate(x.shape) if i not in axes)
 

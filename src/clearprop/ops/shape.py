@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import operator
 from collections.abc import Sequence
@@ -24,7 +25,11 @@ def _reshape_type(x: Type, *, shape: Shape) -> Type:
     return Type(shape, x.dtype)
 
 
-@linear(lambda ct, x, *, shape: reshape_to(ct, shape=x.shape), typed=_reshape_type, name="reshape")
+def _reshape_back(ct: Array, x: Array, *, shape: Shape) -> Array:
+    return reshape_to(ct, shape=x.shape)
+
+
+@linear(_reshape_back, typed=_reshape_type, name="reshape")
 def reshape_to(x: Array, *, shape: Shape) -> Array:
     """The same elements, in row order, in another shape."""
     return np.reshape(x, shape)
@@ -34,8 +39,12 @@ def _inverse(axes: Shape) -> Shape:
     return tuple(int(i) for i in np.argsort(axes))
 
 
+def _permute_back(ct: Array, x: Array, *, axes: Shape) -> Array:
+    return permute(ct, axes=_inverse(axes))
+
+
 @linear(
-    lambda ct, x, *, axes: permute(ct, axes=_inverse(axes)),
+    _permute_back,
     typed=lambda x, *, axes: Type(tuple(x.shape[a] for a in axes), x.dtype),
     name="transpose",
 )
@@ -75,8 +84,12 @@ def _slices(ranges: Ranges) -> tuple[slice, ...]:
     return tuple(one(*r) for r in ranges)
 
 
+def _slice_back(ct: Array, x: Array, *, ranges: Ranges) -> Array:
+    return unslice(ct, ranges=ranges, shape=x.shape)
+
+
 @linear(
-    lambda ct, x, *, ranges: unslice(ct, ranges=ranges, shape=x.shape),
+    _slice_back,
     typed=lambda x, *, ranges: Type(tuple(n for _, _, n in ranges), x.dtype),
     name="slice",
 )
@@ -98,9 +111,7 @@ def unslice(x: Array, *, ranges: Ranges, shape: Shape) -> Array:
 
 def _part(i: int, ct: Array, *xs: Array, axis: int) -> Array:
     start = math.fsum(x.shape[axis] for x in xs[:i])
-    ranges = tuple(
-        (int(start) if a == axis else 0, 1, xs[i].shape[a]) for a in range(ct.ndim)
-    )
+    ranges = tuple((int(start) if a == axis else 0, 1, xs[i].shape[a]) for a in range(ct.ndim))
     return take_ranges(ct, ranges=ranges)
 
 
@@ -135,7 +146,11 @@ def _array(x: Any) -> Array:
 
 
 def _sizes(shape: Any) -> Shape:
-    return (operator.index(shape),) if not isinstance(shape, (tuple, list)) else tuple(map(operator.index, shape))
+    return (
+        (operator.index(shape),)
+        if not isinstance(shape, (tuple, list))
+        else tuple(map(operator.index, shape))
+    )
 
 
 @implements(np.reshape)
@@ -161,7 +176,11 @@ def ravel(a: Array, order: str = "C") -> Array:
 @implements(np.transpose, np.permute_dims)
 def transpose(a: Array, axes: Sequence[int] | None = None) -> Array:
     """Axes in the given order, or reversed."""
-    order = tuple(reversed(range(a.ndim))) if axes is None else tuple(normalize_axis(i, a.ndim, "transpose") for i in axes)
+    order = (
+        tuple(reversed(range(a.ndim)))
+        if axes is None
+        else tuple(normalize_axis(i, a.ndim, "transpose") for i in axes)
+    )
     if sorted(order) != list(range(a.ndim)):
         raise ShapeError(f"transpose of {type_of(a)} with axes {list(order)}: each axis must come once")
     return a if order == tuple(range(a.ndim)) else permute(a, axes=order)
@@ -198,7 +217,11 @@ def moveaxis(a: Array, source: Any, destination: Any) -> Array:
 @implements(np.squeeze)
 def squeeze(a: Array, axis: Any = None) -> Array:
     """Axes of length 1 removed."""
-    axes = [i for i, n in enumerate(a.shape) if n == 1] if axis is None else normalize_axes(axis, a.ndim, "squeeze")
+    axes = (
+        [i for i, n in enumerate(a.shape) if n == 1]
+        if axis is None
+        else normalize_axes(axis, a.ndim, "squeeze")
+    )
     if any(a.shape[i] != 1 for i in axes):
         raise ShapeError(f"squeeze of {type_of(a)} along {axis}: that axis is longer than 1")
     return reshape(a, tuple(n for i, n in enumerate(a.shape) if i not in axes))
@@ -253,8 +276,10 @@ def concatenate(arrays: Sequence[Array], axis: int | None = 0, dtype: Any = None
         parts, axis = [np.reshape(p, -1) for p in parts], 0
     ndims = {p.ndim for p in parts}
     if len(ndims) > 1 or ndims == {0}:
-        raise ShapeError(f"concatenate of {', '.join(str(type_of(p)) for p in parts)}: the numbers of axes "
-                         "must be equal and not 0; np.stack makes a new axis")
+        raise ShapeError(
+            f"concatenate of {', '.join(str(type_of(p)) for p in parts)}: the numbers of axes "
+            "must be equal and not 0; np.stack makes a new axis"
+        )
     return join(*parts, axis=normalize_axis(axis, parts[0].ndim, "concatenate"))
 
 
@@ -264,7 +289,9 @@ def stack(arrays: Sequence[Array], axis: int = 0) -> Array:
     parts = [_array(a) for a in arrays]
     if len({p.shape for p in parts}) != 1:
         raise ShapeError(f"stack of {', '.join(str(type_of(p)) for p in parts)}: the shapes must be equal")
-    return concatenate([expand_dims(p, axis) for p in parts], normalize_axis(axis, parts[0].ndim + 1, "stack"))
+    return concatenate(
+        [expand_dims(p, axis) for p in parts], normalize_axis(axis, parts[0].ndim + 1, "stack")
+    )
 
 
 @implements(np.vstack)
@@ -299,7 +326,7 @@ def array_split(ary: Array, indices_or_sections: Any, axis: int = 0) -> list[Arr
     bounds = [0, *cuts, n]
     index: list[Any] = [slice(None)] * ary.ndim
     parts = []
-    for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
+    for start, stop in itertools.pairwise(bounds):
         index[at] = slice(start, stop)
         parts.append(ary[tuple(index)])
     return parts
@@ -310,8 +337,11 @@ def split(ary: Array, indices_or_sections: Any, axis: int = 0) -> list[Array]:
     """Parts along an axis, at indices or in equal number."""
     n = ary.shape[normalize_axis(axis, ary.ndim, "split")]
     if not np.ndim(indices_or_sections) and n % indices_or_sections:
-        raise ShapeError(f"split of {type_of(ary)} along axis {axis}: {n} is no multiple of {indices_or_sections}")
-    return array_split(ary, indices_or_sections, axis)
+        raise ShapeError(
+            f"split of {type_of(ary)} along axis {axis}: {n} is no multiple of {indices_or_sections}"
+        )
+    parts: list[Array] = array_split(ary, indices_or_sections, axis)
+    return parts
 
 
 @implements(np.flip)

@@ -30,7 +30,9 @@ def relu_of(x: Array) -> Array:
     return np.maximum(x, 0)
 
 
-@elementwise(lambda y, x, *, negative_slope: np.where(x > 0, np.ones_like(y), negative_slope), name="leaky_relu")
+@elementwise(
+    lambda y, x, *, negative_slope: np.where(x > 0, np.ones_like(y), negative_slope), name="leaky_relu"
+)
 def leaky_relu_of(x: Array, *, negative_slope: float) -> Array:
     """x for x > 0, else negative_slope·x; that slope at 0 too."""
     return np.where(np.greater(x, 0), x, np.multiply(x, negative_slope))
@@ -45,7 +47,13 @@ def elu_of(x: Array, *, alpha: float) -> Array:
 # Rational approximations of erf: W. J. Cody, "Rational Chebyshev approximations for the error function",
 # Math. Comp. 23 (1969) 631-637. Highest power first; |x| <= 0.5, 0.5 < |x| <= 4, |x| > 4.
 _SMALL = (
-    (1.85777706184603153e-1, 3.16112374387056560e0, 1.13864154151050156e2, 3.77485237685302021e2, 3.20937758913846947e3),
+    (
+        1.85777706184603153e-1,
+        3.16112374387056560e0,
+        1.13864154151050156e2,
+        3.77485237685302021e2,
+        3.20937758913846947e3,
+    ),
     (1.0, 2.36012909523441209e1, 2.44024637934444173e2, 1.28261652607737228e3, 2.84423683343917062e3),
 )
 _MIDDLE = (

@@ -132,7 +132,9 @@ def _fold(eqn: Eqn) -> Const | None:
     if any(isinstance(a, Const) and a.value.size > _SMALL for a in eqn.inputs):
         return None
     with np.errstate(all="ignore"):
-        return Const(np.asarray(eqn.primitive(*(a.value for a in eqn.inputs if isinstance(a, Const)), **eqn.params)))
+        return Const(
+            np.asarray(eqn.primitive(*(a.value for a in eqn.inputs if isinstance(a, Const)), **eqn.params))
+        )
 
 
 def _used(eqns: list[Eqn], outputs: tuple[Atom, ...]) -> tuple[Eqn, ...]:

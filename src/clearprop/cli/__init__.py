@@ -1,0 +1,1 @@
+"""The command line: ``clearprop train``, ``clearprop predict`` and ``clearprop check``."""

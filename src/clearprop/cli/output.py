@@ -1,0 +1,119 @@
+"""What the commands print: results on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+
+def _print(text: Text | Table, stderr: bool) -> None:
+    """Print; text on a terminal is wrapped between words, and elsewhere stays on its line."""
+    console = Console(stderr=stderr, highlight=False)
+    console.print(text, soft_wrap=isinstance(text, Text) and not console.is_terminal)
+
+
+def fail(message: str) -> None:
+    """Print an error on standard error."""
+    _print(Text.assemble(("error: ", "bold red"), message), stderr=True)
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where a command says things.
+
+    Attributes
+    ----------
+    as_json : bool
+        Print one JSON document in place of tables.
+    quiet : bool
+        Print no notes, progress or tables.
+    """
+
+    as_json: bool = False
+    quiet: bool = False
+
+    def note(self, text: str) -> None:
+        """Print a remark on standard error."""
+        if not self.quiet:
+            _print(Text(text, "dim"), stderr=True)
+
+    def results(self, facts: Mapping[str, Any], *shown: Text | Table) -> None:
+        """Print results on standard output: the facts as JSON, or else what is shown to people."""
+        if self.as_json:
+            print(json.dumps(finite(facts), indent=2, ensure_ascii=False))  # noqa: T201  # the result itself
+        elif not self.quiet:
+            for part in shown:
+                _print(part, stderr=False)
+
+
+def finite(value: Any) -> Any:
+    """Return a value as JSON can hold it: numbers that are not finite become null.
+
+    >>> finite({"a": (1.0, float("nan"))})
+    {'a': [1.0, None]}
+    """
+    if isinstance(value, Mapping):
+        return {str(k): finite(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def figures(headers: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> Table:
+    """Return a table of figures: names on the left, numbers flush right."""
+    table = Table(
+        title=title or None,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        header_style="bold",
+        pad_edge=False,
+    )
+    for place, header in enumerate(headers):
+        table.add_column(header, justify="right" if place else "left", no_wrap=bool(place))
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table
+
+
+def places(pairs: Mapping[str, str]) -> Text:
+    """Return names and what they stand for, one a line, the latter flush left."""
+    width = max(map(len, pairs))
+    lines = [Text.assemble((f" {name:{width}}  ", "dim"), value) for name, value in pairs.items()]
+    return Text("\n").join([*lines, Text("")])
+
+
+def percent(share: float) -> str:
+    """Return a share in percent.
+
+    >>> percent(0.9777)
+    '97.8 %'
+    """
+    return f"{100 * share:.1f} %"
+
+
+def number(value: float) -> str:
+    """Return a number with four significant digits, large ones with separated thousands.
+
+    >>> number(0.081234), number(206855.8), number(float("nan"))
+    ('0.08123', '206,856', 'nan')
+    """
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e12 else f"{value:.4g}"
+
+
+def close_quietly() -> None:
+    """Stop writing to a pipe that nobody reads any more."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

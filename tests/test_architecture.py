@@ -1,0 +1,118 @@
+"""The architecture, held: who imports whom, how long files are, what importing costs, what is documented."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import clearprop as cp
+
+ROOT = Path(cp.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+NAMES = [str(f.relative_to(ROOT)) for f in FILES]
+
+LAYERS = [
+    {"core"},
+    {"transform", "compile"},
+    {"ops"},
+    {"api", "nn", "losses", "optim", "data"},
+    {"train", "explain"},
+    {"estimators", "report", "cli"},
+]
+RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+SIBLINGS_ALLOWED = {("api", "transform"), ("api", "compile")}
+HEAVY = {"llvmlite": "compile", "sklearn": "estimators", "typer": "cli"}
+MOST_LINES = 400
+
+
+def imports(file):
+    """Yield (layer or outside package, whether at module level) for each import of a file."""
+    package = ("clearprop", *file.relative_to(ROOT).parent.parts)
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            parts = [*base, *(node.module.split(".") if node.module else [])]
+            if parts == ["clearprop"]:
+                yield from (["clearprop", alias.name] for alias in node.names)
+            else:
+                yield parts
+
+
+def layer(file):
+    parts = file.relative_to(ROOT).parts
+    return parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("file", FILES, ids=NAMES)
+def test_left_never_imports_right_and_siblings_keep_apart(file):
+    own = layer(file)
+    if own not in RANK:
+        return  # the package itself and its version
+    for parts in imports(file):
+        if parts[0] != "clearprop" or len(parts) < 2 or parts[1] not in RANK or parts[1] == own:
+            continue
+        assert RANK[parts[1]] < RANK[own] or (own, parts[1]) in SIBLINGS_ALLOWED, f"{own} imports {parts[1]}"
+
+
+@pytest.mark.parametrize("file", FILES, ids=NAMES)
+def test_heavy_packages_have_one_door(file):
+    for parts in imports(file):
+        if parts[0] in HEAVY:
+            assert layer(file) == HEAVY[parts[0]]
+
+
+@pytest.mark.parametrize("file", FILES, ids=NAMES)
+def test_one_idea_a_file(file):
+    assert len(file.read_text().splitlines()) <= MOST_LINES
+    assert file.stem not in {"utils", "helpers", "common", "misc"}
+
+
+@pytest.mark.parametrize("file", FILES, ids=NAMES)
+def test_every_module_says_what_it_is(file):
+    assert ast.get_docstring(ast.parse(file.read_text())), "a module docstring is missing"
+
+
+def test_import_costs_numpy_and_nothing_else():
+    code = (
+        "import sys, numpy\n"
+        "before = set(sys.modules)\n"
+        "import clearprop\n"
+        "print(*sorted({m.split('.')[0] for m in set(sys.modules) - before}))"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    outside = {m for m in loaded if m not in sys.stdlib_module_names} - {"clearprop", "numpy"}
+    assert not outside
+
+
+NAMESPACES = {
+    "clearprop": cp,
+    "clearprop.nn": cp.nn,
+    "clearprop.losses": cp.losses,
+    "clearprop.optim": cp.optim,
+    "clearprop.random": cp.random,
+    "clearprop.tree": cp.tree,
+}
+
+
+@pytest.mark.parametrize("name", NAMESPACES)
+def test_exported_names_are_the_documented_names(name):
+    text = (ROOT.parents[1] / "docs" / "reference.md").read_text()
+    _, _, section = text.partition(f"## `{name}`\n")
+    section = section.partition("\n## ")[0]
+    documented = {line.split("`")[1].split("(")[0] for line in section.splitlines() if line.startswith("| `")}
+    assert documented == set(NAMESPACES[name].__all__)
+
+
+@pytest.mark.parametrize("name", NAMESPACES)
+def test_exported_names_have_docstrings(name):
+    for exported in NAMESPACES[name].__all__:
+        value = getattr(NAMESPACES[name], exported)
+        if callable(value):
+            assert value.__doc__, exported
+            assert not value.__doc__.startswith(f"{exported}("), f"{exported} has a generated docstring only"
