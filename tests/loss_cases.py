@@ -254,8 +254,8 @@ CASES = [
     ),
     Case(
         "hinge crammer-singer squared",
-        partial(hinge, kind="crammer-singer", squared=True),
-        *(A, LABELS, excess(A).max(1) ** 2, through_right(2 * worst(excess(A)) * excess(A))),
+        partial(hinge, kind="crammer-singer", squared=True, margin=0.5),
+        *(A, LABELS, excess(A, 0.5).max(1) ** 2, through_right(2 * worst(excess(A, 0.5)) * excess(A, 0.5))),
     ),
 ]
 

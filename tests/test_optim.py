@@ -164,6 +164,15 @@ def test_nothing_is_changed_in_place(optimiser):
         np.testing.assert_array_equal(a, b)
 
 
+@each_optimiser
+def test_a_gradient_is_converted_to_the_parameters_dtype(optimiser):
+    w, state = START.astype(np.float32), optimiser.init(START.astype(np.float32))
+    new, state = optimiser.update(w, slope(START), state)
+    same, _ = optimiser.update(w, slope(w), optimiser.init(w))
+    np.testing.assert_array_equal(new, same)
+    assert {leaf.dtype for leaf in [new, *(state[slot] for slot in optimiser.slots)]} == {w.dtype}
+
+
 class Net(tree.Module):
     weight: np.ndarray
     bias: np.ndarray | None
@@ -424,6 +433,8 @@ def test_what_belongs_to_other_parameters_is_refused():
         adam.update(params, ones, state | {"mean": {"w": np.ones(1), "b": np.ones(2)}})
     with pytest.raises(StructureError, match=r"the state of Adam must hold \['mean', 'square_mean'\]"):
         adam.update(params, ones, optim.SGD().init(params))
+    with pytest.raises(StructureError, match=r"the state of NAdam must hold \['momentum_product'\]"):
+        optim.NAdam().update(params, ones, state)
 
 
 def test_importing_brings_numpy_only():

@@ -83,6 +83,8 @@ RATES = [
             0.001,
         ],
     ),
+    # the highest rate at update 0 itself, where PyTorch divides by zero, and before it
+    (optim.OneCycle(1.0, 10, pct_start=0.1), [0.04, 4e-6 + (1 - 4e-6) * (1 + math.cos(math.pi / 9)) / 2]),
     (
         optim.OneCycle(1.0, 2, pct_start=0.0),
         [(1 + 4e-6) / 2 + (1 - 4e-6) / 2 * math.cos(math.pi / 2), 4e-6, 4e-6],

@@ -32,15 +32,33 @@ REAL, POSITIVE, UNIT, ABOVE_ONE = (-2.0, 2.0), (0.3, 3.0), (-0.9, 0.9), (1.2, 3.
 
 _ELEMENTWISE: dict[str, tuple[tuple[float, float], ...]] = {
     **dict.fromkeys(
-        "sigmoid softplus relu erf negative absolute square exp exp2 expm1 sin cos arctan sinh cosh "
-        "tanh arcsinh".split(),
+        [
+            "sigmoid",
+            "softplus",
+            "relu",
+            "erf",
+            "negative",
+            "absolute",
+            "square",
+            "exp",
+            "exp2",
+            "expm1",
+            "sin",
+            "cos",
+            "arctan",
+            "sinh",
+            "cosh",
+            "tanh",
+            "arcsinh",
+        ],
         (REAL,),
     ),
-    **dict.fromkeys("reciprocal sqrt cbrt log log2 log10".split(), (POSITIVE,)),
-    **dict.fromkeys("log1p arcsin arccos arctanh tan".split(), (UNIT,)),
+    **dict.fromkeys(["reciprocal", "sqrt", "cbrt", "log", "log2", "log10"], (POSITIVE,)),
+    **dict.fromkeys(["log1p", "arcsin", "arccos", "arctanh", "tan"], (UNIT,)),
     "arccosh": (ABOVE_ONE,),
     **dict.fromkeys(
-        "add subtract multiply maximum minimum logaddexp arctan2 hypot chain".split(), (REAL, REAL)
+        ["add", "subtract", "multiply", "maximum", "minimum", "logaddexp", "arctan2", "hypot", "chain"],
+        (REAL, REAL),
     ),
     "divide": (REAL, POSITIVE),
     "power": (POSITIVE, REAL),

@@ -14,7 +14,7 @@ from ..ops import activations
 
 ACTIVATIONS: dict[str, Callable[..., Any]] = {
     name: getattr(activations, name)
-    for name in "relu leaky_relu elu gelu silu softplus tanh sigmoid identity".split()
+    for name in ["relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "tanh", "sigmoid", "identity"]
 }
 
 
@@ -26,7 +26,7 @@ def hinge(prediction: Any, target: Any) -> Any:
 LOSSES: dict[str, dict[str, Callable[..., Any]]] = {
     CLASSIFICATION: {"cross_entropy": losses.cross_entropy, "hinge": hinge},
     REGRESSION: {
-        name: getattr(losses, name) for name in "mean_squared_error mean_absolute_error huber".split()
+        name: getattr(losses, name) for name in ["mean_squared_error", "mean_absolute_error", "huber"]
     },
 }
 """By task; the first one is taken by default."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,12 +45,15 @@ class Output:
         if not self.quiet:
             _print(Text(text, "dim"), stderr=True)
 
-    def results(self, facts: Mapping[str, Any], *shown: Text | Table) -> None:
-        """Print results on standard output: the facts as JSON, or else what is shown to people."""
+    def document(self, facts: Mapping[str, Any]) -> None:
+        """Print the results as JSON on standard output, if that is wanted."""
         if self.as_json:
             print(json.dumps(finite(facts), indent=2, ensure_ascii=False))  # noqa: T201  # the result itself
-        elif not self.quiet:
-            for part in shown:
+
+    def show(self, *parts: Text | Table) -> None:
+        """Print results for people on standard output, unless JSON or nothing is wanted."""
+        if not (self.as_json or self.quiet):
+            for part in parts:
                 _print(part, stderr=False)
 
 
@@ -110,10 +112,3 @@ def number(value: float) -> str:
     ('0.08123', '206,856', 'nan')
     """
     return f"{value:,.0f}" if 1e4 <= abs(value) < 1e12 else f"{value:.4g}"
-
-
-def close_quietly() -> None:
-    """Stop writing to a pipe that nobody reads any more."""
-    import os
-
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

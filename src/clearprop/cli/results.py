@@ -13,7 +13,14 @@ from .output import figures, number, percent
 
 Scores = dict[str, float]
 
-_HEADERS = {"samples": "samples", "loss": "loss", "accuracy": "accuracy", "r2": "R²", "mae": "MAE", "rmse": "RMSE"}
+_HEADERS = {
+    "samples": "samples",
+    "loss": "loss",
+    "accuracy": "accuracy",
+    "r2": "R²",
+    "mae": "MAE",
+    "rmse": "RMSE",
+}
 
 
 def scores(mapping: TableMapping, loss: Callable[..., Any] | None, outputs: Any, targets: Any) -> Scores:
@@ -56,3 +63,17 @@ def score_table(rows: Mapping[str, Scores], title: str = "") -> Any:
 
     lines = [[name, *(cell(row, c) for c in columns)] for name, row in rows.items()]
     return figures(["", *(_HEADERS[c] for c in columns)], lines, title)
+
+
+def words(row: Scores) -> str:
+    """Return scores in words.
+
+    >>> words({"samples": 1200, "accuracy": 0.95})
+    'accuracy 95.0 % on 1,200 rows'
+    """
+    shown = (
+        f"{_HEADERS[name]} {percent(value) if name == 'accuracy' else number(value)}"
+        for name, value in row.items()
+        if name != "samples"
+    )
+    return f"{', '.join(shown)} on {row['samples']:,} rows"

@@ -4,183 +4,206 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-import typer
 
-from ..core.errors import ClearpropError, FileError
+from .. import train as training
+from ..core import tree
+from ..core.errors import ClearpropError
 from ..data.preprocessing import TASKS
 from ..nn import MLP
-from ..train import EarlyStopping, Run, fit
-from ..train.fit import predict
+from ..train.evaluation import predict
 from ..train.storage import write_whole
-from . import choices
-from .choices import one_of
+from . import choices, options
+from .exits import FAILED, FINE, INTERRUPTED
 from .files import csv_text, require_writable
-from .output import Output, places
+from .output import Output, fail, places
 from .problem import TEST, TRAINING, VALIDATION, Problem, Shares, digits_problem, table_problem
 from .results import Scores, baseline, score_table, scores
 
-INTERRUPTED = 130
-
 _DIGITS = "digits"
-_HIDDEN_FOR_DIGITS, _HIDDEN_FOR_TABLES = "256,128", "64,32"
 _SUFFIX = ".safetensors"
-
-_DATA, _NETWORK, _TRAINING, _OUTPUT = "What to learn", "Network", "Training", "Output"
 
 
 def train(
-    data: Annotated[
-        str, typer.Argument(metavar="DATA", help="digits (1,797 handwritten digits), or a CSV file with a header.")
-    ],
-    target: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="The column to learn.", rich_help_panel=_DATA)
-    ] = None,
-    task: Annotated[
-        str,
-        typer.Option(
-            metavar="TASK", help=f"{one_of(TASKS)}; auto decides by the target.", rich_help_panel=_DATA
-        ),
-    ] = "auto",
-    ignore: Annotated[
-        str | None,
-        typer.Option(metavar="COLUMNS", help="Columns to leave out, such as id,name.", rich_help_panel=_DATA),
-    ] = None,
-    skip_incomplete: Annotated[
-        bool,
-        typer.Option("--skip-incomplete", help="Leave out rows that lack a value.", rich_help_panel=_DATA),
-    ] = False,
-    validation_fraction: Annotated[
-        float,
-        typer.Option(
-            metavar="F", help="Rows set aside to see when to stop; 0 for none.", rich_help_panel=_DATA
-        ),
-    ] = 0.2,
-    test_fraction: Annotated[
-        float,
-        typer.Option(metavar="F", help="Rows set aside to test the result; 0 for none.", rich_help_panel=_DATA),
-    ] = 0.2,
-    hidden: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SIZES",
-            help=f"Neurons of the hidden layers, or none. By default {_HIDDEN_FOR_TABLES}; {_HIDDEN_FOR_DIGITS} for "
-            f"the digits.",
-            rich_help_panel=_NETWORK,
-        ),
-    ] = None,
-    activation: Annotated[
-        str,
-        typer.Option(metavar="NAME", help=f"{one_of(choices.ACTIVATIONS)}.", rich_help_panel=_NETWORK),
-    ] = "relu",
-    loss: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="; ".join(f"for {t}: {one_of(ls)}" for t, ls in choices.LOSSES.items())
-            + ". By default the first.",
-            rich_help_panel=_TRAINING,
-        ),
-    ] = None,
-    optimizer: Annotated[
-        str,
-        typer.Option(metavar="NAME", help=f"{one_of(choices.OPTIMIZERS)}.", rich_help_panel=_TRAINING),
-    ] = "adam",
-    rate: Annotated[
-        float | None,
-        typer.Option(
-            metavar="RATE",
-            help="Learning rate. By default the optimizer's own, such as 0.001 for adam.",
-            rich_help_panel=_TRAINING,
-        ),
-    ] = None,
-    batch_size: Annotated[
-        int, typer.Option(metavar="N", help="Rows in a mini-batch.", rich_help_panel=_TRAINING)
-    ] = 32,
-    epochs: Annotated[
-        int, typer.Option(metavar="N", help="Passes through the data, at most.", rich_help_panel=_TRAINING)
-    ] = 100,
-    patience: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            help="Stop after so many epochs without a better validation loss; 0 for never.",
-            rich_help_panel=_TRAINING,
-        ),
-    ] = 10,
-    seed: Annotated[
-        int,
-        typer.Option(metavar="N", help="The same seed gives the same result.", rich_help_panel=_TRAINING),
-    ] = 0,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help=f"The model file, by default DATA{_SUFFIX} in this folder; the history goes beside it.",
-            rich_help_panel=_OUTPUT,
-        ),
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the results as JSON.", rich_help_panel=_OUTPUT)
-    ] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", help="Print errors only.", rich_help_panel=_OUTPUT)
-    ] = False,
+    data: options.Data,
+    target: options.Target = None,
+    task: options.Task = "auto",
+    ignore: options.Ignore = None,
+    skip_incomplete: options.SkipIncomplete = False,
+    validation_fraction: options.ValidationFraction = 0.2,
+    test_fraction: options.TestFraction = 0.2,
+    hidden: options.Hidden = None,
+    activation: options.Activation = "relu",
+    loss: options.Loss = None,
+    optimizer: options.Optimizer = "adam",
+    rate: options.Rate = None,
+    batch_size: options.BatchSize = 32,
+    epochs: options.Epochs = 100,
+    patience: options.Patience = 10,
+    seed: options.Seed = 0,
+    output: options.ModelFile = None,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
 ) -> int:
     """Train a network and write it to a file.
 
-    Rows are set aside for validation and for a test; the weights of the best validation loss are kept.
-    Ctrl-C ends the training and keeps what was learned.
-
-    Examples:
-
-      clearprop train digits
-
-      clearprop train iris.csv --target species
-
-      clearprop train houses.csv --target price --ignore id,town --hidden 128,64
+    Some rows are set aside for validation, which keeps the best epoch, and some for a test at the end.
+    Ctrl-C ends the training early and keeps what was learned.
     """
     out = Output(as_json, quiet)
-    target_loss = loss
-    shares = _shares(test_fraction, validation_fraction, seed)
-    sizes = choices.hidden_sizes(hidden or (_HIDDEN_FOR_DIGITS if data == _DIGITS else _HIDDEN_FOR_TABLES))
+    files = _output_files(data, output)
+    shares = Shares(test_fraction, validation_fraction, choices.at_least("--seed", seed, 0))
+    task = choices.named("--task", task, {name: name for name in ("auto", *TASKS)})
+    sizes = choices.hidden_sizes(hidden if hidden is not None else _default_hidden(data))
     function = choices.named("--activation", activation, choices.ACTIVATIONS)
-    method = choices.optimizer_for(optimizer, rate)
-    choices.at_least("--epochs", epochs, 1)
-    choices.at_least("--batch-size", batch_size, 1)
-    choices.at_least("--patience", patience, 0)
-    choices.named("--task", task, dict.fromkeys(("auto", *TASKS), True))
-    model_file, history_file = _files(data, output)
+    fitting = {
+        "optimizer": choices.optimizer_for(optimizer, rate),
+        "batch_size": choices.at_least("--batch-size", batch_size, 1),
+        "epochs": choices.at_least("--epochs", epochs, 1),
+        "seed": seed,
+    }
+    stopping = (
+        training.EarlyStopping("val_loss", patience) if choices.at_least("--patience", patience, 0) else None
+    )
+
     if data == _DIGITS:
-        _refuse_table_options(target=target, ignore=ignore)
+        _refuse(data, {"--target": target, "--ignore": ignore, "--skip-incomplete": skip_incomplete})
         problem = digits_problem(shares)
     else:
-        problem = table_problem(data, target, task.lower(), _names(ignore), skip_incomplete, shares)
-    cost = choices.loss_for(problem.mapping.task, target_loss)
+        problem = table_problem(data, target, task, _names(ignore), skip_incomplete, shares)
+    cost = choices.loss_for(problem.mapping.task, loss)
     for note in problem.notes:
         out.note(note)
-    x, _ = problem.parts[TRAINING]
-    model = MLP(x.shape[1], sizes, problem.mapping.n_outputs, activation=function, rng=seed)
+
+    model = MLP(len(problem.mapping.columns), sizes, problem.mapping.n_outputs, activation=function, rng=seed)
     start = time.perf_counter()
-    run = _fit(
-        model,
-        problem,
-        loss=cost,
-        optimizer=method,
-        epochs=epochs,
-        batch_size=batch_size,
-        early_stopping=EarlyStopping("val_loss", patience) if patience and VALIDATION in problem.parts else None,
-        seed=seed,
-        progress=not quiet,
-    )
+    run = _fit(model, problem, loss=cost, early_stopping=stopping, progress=not quiet, **fitting)
     seconds = time.perf_counter() - start
-    rows = {name: scores(problem.mapping, cost, predict(run.model, x), y) for name, (x, y) in problem.parts.items()}
-    if not all(np.isfinite(v) for row in rows.values() for v in row.values()):
-        raise TrainingError(_diverged("the loss is not finite"))
-    run.save(model_file)
-    write_whole(history_file, _history(run).encode())
-    _report(out, problem, run, rows, model_file, history_file, seconds)
-    return INTERRUPTED if run.stopped == "interrupted" else 0
+    if run.stopped == "interrupted" and not run.history:
+        fail("interrupted before the first epoch had ended; nothing was learned or written")
+        return INTERRUPTED
+    rows = _all_scores(problem, run, cost)
+    if run.stopped == "not finite" or not all(np.isfinite(row["loss"]) for row in rows.values()):
+        used = f" (it was {rate:g})" if rate else ""
+        fail(f"the loss is no longer a finite number: try a smaller --rate{used}; nothing was written")
+        return FAILED
+    run.save(files[0])
+    write_whole(files[1], _history(run).encode())
+    _report(out, problem, run, rows, files, seconds)
+    return INTERRUPTED if run.stopped == "interrupted" else FINE
+
+
+# ---- before
+
+
+def _default_hidden(data: str) -> str:
+    return options.HIDDEN_FOR_DIGITS if data == _DIGITS else options.HIDDEN_FOR_TABLES
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip()) if text else ()
+
+
+def _refuse(data: str, given: dict[str, Any]) -> None:
+    for option, value in given.items():
+        if value:
+            raise ClearpropError(f"{option} does not go with {data}, which has no columns to choose from")
+
+
+def _output_files(data: str, output: Path | None) -> tuple[Path, Path]:
+    """Return where the model and its history go, if they can go there."""
+    model = Path(Path(data).stem + _SUFFIX) if output is None else output
+    if model.suffix != _SUFFIX:
+        raise ClearpropError(f"--output {str(model)!r}: the name of a model file must end in {_SUFFIX}")
+    history = model.with_suffix(".history.csv")
+    for file in (model, history):
+        require_writable(file, data)
+    return model, history
+
+
+# ---- training
+
+
+def _fit(model: MLP, problem: Problem, early_stopping: Any, **settings: Any) -> training.Run:
+    validation = problem.parts.get(VALIDATION)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a loss that is not finite is reported as an error
+        return training.fit(
+            model,
+            problem.parts[TRAINING],
+            validation=validation,
+            early_stopping=None if validation is None else early_stopping,
+            metrics=() if problem.mapping.output else ("accuracy",),
+            preprocessing=problem.mapping,
+            **settings,
+        )
+
+
+def _all_scores(problem: Problem, run: training.Run, loss: Any) -> dict[str, Scores]:
+    with np.errstate(all="ignore"):
+        return {
+            name: scores(problem.mapping, loss, predict(run.model, x), y)
+            for name, (x, y) in problem.parts.items()
+        }
+
+
+def _history(run: training.Run) -> str:
+    return csv_text(list(run.history), zip(*run.history.values(), strict=True))
+
+
+# ---- after
+
+
+def _report(
+    out: Output,
+    problem: Problem,
+    run: training.Run,
+    rows: dict[str, Scores],
+    files: Sequence[Path],
+    seconds: float,
+) -> None:
+    mapping, epochs = problem.mapping, len(run.history["epoch"])
+    judged = TEST if TEST in rows else list(rows)[-1]
+    name, trivial = baseline(mapping, problem.parts[TRAINING][1], problem.parts[judged][1])
+    sizes = [len(mapping.columns), *(layer.n_out for layer in run.model)]
+    parameters = sum(leaf.size for leaf in tree.leaves(run.model))
+    facts = {
+        "data": problem.name,
+        "task": mapping.task,
+        "target": mapping.target,
+        "classes": mapping.classes,
+        "columns": mapping.columns,
+        "layers": sizes,
+        "parameters": parameters,
+        "seed": run.seed,
+        "settings": run.settings,
+        "stopped": run.stopped,
+        "epochs": epochs,
+        "seconds": round(seconds, 3),
+        "results": rows,
+        "baseline": {"name": name, "part": judged, **trivial},
+        "model": str(files[0]),
+        "history": str(files[1]),
+        "notes": problem.notes,
+    }
+    title = f"{problem.name}: {mapping.task}, {'-'.join(map(str, sizes))} neurons, {parameters:,} parameters"
+    described = {
+        "stopped": f"after {epochs} epochs, {seconds:.1f} s: {_why(run.stopped)}",
+        "model": str(files[0]),
+        "history": str(files[1]),
+        "next": f"clearprop predict {files[0]} new.csv",
+    }
+    out.document(facts)
+    out.show(score_table(rows | {f"{name} ({judged})": trivial}, title), places(described))
+
+
+def _why(stopped: str) -> str:
+    return {
+        "epochs": "all are done",
+        "early stopping": "the validation loss was no longer getting better",
+        "interrupted": "interrupted; what was learned is kept",
+    }[stopped]

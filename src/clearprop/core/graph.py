@@ -71,17 +71,19 @@ class Const:
         return None
 
     def owned(self) -> Const:
-        """Return this constant with an array that nobody else can change."""
-        if self.uniform is not None:
-            return Const(np.broadcast_to(np.array(self.uniform), self.value.shape))
+        """Return this constant with an array that nobody else can change; of one number, held once."""
         copy = self.value.copy()
+        if copy.size:
+            elements = copy.reshape(-1, 1).view(np.uint8)
+            if (elements == elements[0]).all():  # bit for bit: NaN too, but not 0 and −0
+                copy = np.broadcast_to(copy.reshape(-1)[:1].reshape((1,) * copy.ndim).copy(), copy.shape)
         copy.flags.writeable = False
         return Const(copy)
 
     def __repr__(self) -> str:
         number = self.uniform
         if number is not None:
-            return f"{number.item()!r}" if self.type.ndim == 0 else f"{number.item()!r}:{self.type}"
+            return f"{number}" if self.type.ndim == 0 else f"{number}:{self.type}"
         return f"const:{self.type}"
 
 

@@ -53,7 +53,10 @@ def _way_to_match(prediction: tuple[int, ...], target: tuple[int, ...]) -> str:
     if target == (*prediction, 1):
         return "use target[..., 0] or prediction[..., None]"
     if prediction[:-1] == target:
-        return f"of class labels use cp.losses.cross_entropy, or cp.one_hot(target, {prediction[-1]})"
+        return (
+            f"of class labels use cp.losses.cross_entropy, cp.losses.hinge with kind='weston-watkins', or "
+            f"cp.one_hot(target, {prediction[-1]})"
+        )
     return "reshape one of them, or np.broadcast_to it on purpose"
 
 

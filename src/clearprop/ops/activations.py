@@ -7,17 +7,9 @@ import math
 import numpy as np
 
 from ..core.errors import ClearpropError
-from ..core.traced import Traced
 from ..core.types import Array
+from .declare import as_float
 from .special import elu_of, erf_of, leaky_relu_of, relu_of, sigmoid_of, softplus_of
-
-
-def _float(x: Array) -> Array:
-    """Return x as an array with a float dtype; Python numbers and integers become float64."""
-    if isinstance(x, Traced):
-        return x
-    array = np.asarray(x)
-    return array if array.dtype.kind == "f" else array.astype(np.float64)
 
 
 def identity(x: Array) -> Array:
@@ -37,7 +29,7 @@ def sigmoid(x: Array) -> Array:
     >>> sigmoid(0.0)
     np.float64(0.5)
     """
-    return sigmoid_of(_float(x))
+    return sigmoid_of(as_float(x))
 
 
 def log_sigmoid(x: Array) -> Array:
@@ -46,7 +38,7 @@ def log_sigmoid(x: Array) -> Array:
     >>> log_sigmoid(-1000.0)
     np.float64(-1000.0)
     """
-    return -softplus_of(-_float(x))
+    return -softplus_of(-as_float(x))
 
 
 def softplus(x: Array) -> Array:
@@ -55,7 +47,7 @@ def softplus(x: Array) -> Array:
     >>> softplus(1000.0)
     np.float64(1000.0)
     """
-    return softplus_of(_float(x))
+    return softplus_of(as_float(x))
 
 
 def tanh(x: Array) -> Array:
@@ -64,7 +56,7 @@ def tanh(x: Array) -> Array:
     >>> tanh(0.0)
     np.float64(0.0)
     """
-    return np.tanh(_float(x))
+    return np.tanh(as_float(x))
 
 
 def relu(x: Array) -> Array:
@@ -73,7 +65,7 @@ def relu(x: Array) -> Array:
     >>> relu(np.array([-1.0, 0.0, 2.0]))
     array([0., 0., 2.])
     """
-    return relu_of(_float(x))
+    return relu_of(as_float(x))
 
 
 def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
@@ -84,7 +76,7 @@ def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
     >>> leaky_relu(np.array([-1.0, 2.0]), 0.1)
     array([-0.1,  2. ])
     """
-    return leaky_relu_of(_float(x), negative_slope=float(negative_slope))
+    return leaky_relu_of(as_float(x), negative_slope=float(negative_slope))
 
 
 def elu(x: Array, alpha: float = 1.0) -> Array:
@@ -95,7 +87,7 @@ def elu(x: Array, alpha: float = 1.0) -> Array:
     >>> elu(np.array([-100.0, 2.0]))
     array([-1.,  2.])
     """
-    return elu_of(_float(x), alpha=float(alpha))
+    return elu_of(as_float(x), alpha=float(alpha))
 
 
 def silu(x: Array) -> Array:
@@ -104,7 +96,7 @@ def silu(x: Array) -> Array:
     >>> silu(0.0)
     np.float64(0.0)
     """
-    x = _float(x)
+    x = as_float(x)
     return x * sigmoid_of(x)
 
 
@@ -114,7 +106,7 @@ def erf(x: Array) -> Array:
     >>> erf(1.0)
     np.float64(0.8427007929497149)
     """
-    return erf_of(_float(x))
+    return erf_of(as_float(x))
 
 
 def gelu(x: Array, approximate: str = "none") -> Array:
@@ -131,7 +123,7 @@ def gelu(x: Array, approximate: str = "none") -> Array:
     >>> gelu(np.array([1.0])), gelu(np.array([1.0]), "tanh")
     (array([0.84134475]), array([0.84119199]))
     """
-    x = _float(x)
+    x = as_float(x)
     if approximate == "none":
         return 0.5 * x * (1 + erf_of(x * math.sqrt(0.5)))
     if approximate == "tanh":

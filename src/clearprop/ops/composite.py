@@ -10,7 +10,7 @@ import numpy as np
 from ..core.errors import ShapeError
 from ..core.traced import Traced
 from ..core.types import Array, Axis, normalize_axes, type_of
-from .declare import implements
+from .declare import as_float, implements
 from .pointwise import stop_gradient as stop_gradient_of
 
 
@@ -30,10 +30,6 @@ def _peak(x: Array, axis: Axis) -> Array:
     return np.where(np.isfinite(peak), peak, np.zeros_like(peak))
 
 
-def _require_float(x: Array) -> Array:
-    return x if isinstance(x, Traced) else np.asarray(x, None if np.asarray(x).dtype.kind == "f" else float)
-
-
 def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
     """Return log Σ eˣ along axes, without overflow: with slope softmax(x).
 
@@ -48,7 +44,7 @@ def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
     >>> logsumexp(np.array([1000.0, 1000.0]))
     np.float64(1000.6931471805599)
     """
-    x = _require_float(x)
+    x = as_float(x)
     peak = _peak(x, axis)
     y = np.log(np.sum(np.exp(x - peak), axis=axis, keepdims=True)) + peak
     return y if keepdims else np.squeeze(y, axis=normalize_axes(axis, x.ndim, "logsumexp"))
@@ -60,7 +56,7 @@ def softmax(x: Array, axis: Axis = -1) -> Array:
     >>> softmax(np.array([0.0, 1e4]))
     array([0., 1.])
     """
-    x = _require_float(x)
+    x = as_float(x)
     e = np.exp(x - _peak(x, axis))
     return e / np.sum(e, axis=axis, keepdims=True)
 
@@ -71,7 +67,7 @@ def log_softmax(x: Array, axis: Axis = -1) -> Array:
     >>> log_softmax(np.array([0.0, 1e4]))
     array([-10000.,      0.])
     """
-    x = _require_float(x)
+    x = as_float(x)
     shifted = x - _peak(x, axis)
     return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
 
@@ -126,16 +122,27 @@ def std(a: Array, axis: Axis = None, dtype: Any = None, ddof: float = 0, keepdim
 def clip(a: Array, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Array:
     """a, but at least a_min and at most a_max; slope 1 within and at both bounds, which get the rest."""
     low, high = (min if a_min is None else a_min), (max if a_max is None else a_max)
-    if high is not None:
-        a = np.where(np.greater(a, high), high, a)
     if low is not None:
-        a = np.where(np.less(a, low), low, a)
+        a = np.where(_or_nan(np.less(a, low), low), low, a)
+    if high is not None:
+        a = np.where(_or_nan(np.greater(a, high), high), high, a)
     return a
+
+
+def _or_nan(beyond: Array, bound: Array) -> Array:
+    """Whether a bound was passed, or is NaN, which NumPy passes on."""
+    if not isinstance(bound, Traced) and not np.any(np.isnan(bound)):
+        return beyond
+    return np.logical_or(beyond, np.isnan(bound))
 
 
 @implements(np.round, np.around)
 def round(a: Array, decimals: int = 0) -> Array:
     """Rounded to decimals, halves to even: flat between jumps."""
+    if a.dtype.kind in "iu":
+        return a if decimals >= 0 else (np.rint(a / 10**-decimals) * 10**-decimals).astype(a.dtype)
+    if decimals < 0:
+        return np.rint(a / 10.0**-decimals) * 10.0**-decimals
     return np.rint(a) if decimals == 0 else np.rint(a * 10.0**decimals) / 10.0**decimals
 
 
@@ -144,6 +151,8 @@ def nan_to_num(
     x: Array, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None
 ) -> Array:
     """NaN and infinities replaced by numbers, through which no path leads."""
+    if x.dtype.kind != "f":
+        return x
     limits = np.finfo(x.dtype)
     x = np.where(np.isnan(x), nan, x)
     x = np.where(np.equal(x, np.inf), limits.max if posinf is None else posinf, x)

@@ -169,6 +169,12 @@ def weak_dtype(value: Any) -> Any:
     return dtype
 
 
+def as_float(value: Array) -> Array:
+    """Return the value as an array of floats; Python numbers, booleans and integers become float64."""
+    array = value if hasattr(value, "dtype") else np.asarray(value)
+    return array if array.dtype.kind == "f" else array.astype(np.dtype(np.float64))
+
+
 def fit(value: Array, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
     """Return the value with this dtype and, made explicit, this shape; constants are converted at once."""
     if isinstance(value, (int, float, np.ndarray, np.generic, list, tuple)):

@@ -251,7 +251,7 @@ def one_hot(labels: Array, num_classes: int, dtype: Any = np.float32) -> Array:
            [1., 0., 0.]], dtype=float32)
     """
     labels = labels if isinstance(labels, Traced) else np.asarray(labels)
-    hits = np.equal(np.expand_dims(labels, -1), np.arange(num_classes, dtype=labels.dtype))
+    hits = np.equal(np.expand_dims(labels, -1), np.arange(num_classes))
     return np.astype(hits, np.dtype(dtype))
 
 
@@ -289,14 +289,14 @@ def trace(a: Array, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
 def tril(m: Array, k: int = 0) -> Array:
     """The lower triangle of the last two axes, zeros above diagonal k."""
     i, j = _grid(*m.shape[-2:])
-    return np.where(j <= i + k, m, 0)
+    return np.where(j <= i + k, m, m.dtype.type(0))
 
 
 @implements(np.triu)
 def triu(m: Array, k: int = 0) -> Array:
     """The upper triangle of the last two axes, zeros below diagonal k."""
     i, j = _grid(*m.shape[-2:])
-    return np.where(j >= i + k, m, 0)
+    return np.where(j >= i + k, m, m.dtype.type(0))
 
 
 @implements(np.append)
@@ -308,8 +308,8 @@ def append(arr: Array, values: Array, axis: int | None = None) -> Array:
 @implements(np.diff)
 def diff(a: Array, n: int = 1, axis: int = -1) -> Array:
     """Differences of neighbours along an axis, n times."""
-    at = normalize_axis(axis, a.ndim, "diff")
+    before = (slice(None),) * normalize_axis(axis, a.ndim, "diff")
+    difference = np.not_equal if a.dtype.kind == "b" else np.subtract
     for _ in range(n):
-        before = (slice(None),) * at
-        a = a[(*before, slice(1, None))] - a[(*before, slice(None, -1))]
+        a = difference(a[(*before, slice(1, None))], a[(*before, slice(None, -1))])
     return a

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..core.errors import ShapeError
 from ..core.types import Array, Type, broadcast_shapes, normalize_axis, shape_of, type_of
-from .declare import fit, implements, loop, multilinear, weak_dtype
+from .declare import as_float, fit, implements, loop, multilinear, weak_dtype
 from .index import diagonal
 from .shape import broadcast_to, reshape, transpose
 
@@ -91,7 +91,8 @@ def dot(a: Array, b: Array) -> Array:
 @implements(np.vecdot)
 def vecdot(x1: Array, x2: Array, axis: int = -1) -> Array:
     """Inner products along an axis."""
-    return np.sum(np.multiply(x1, x2), axis=axis)
+    products = np.multiply(x1, x2)
+    return np.sum(products, axis=axis).astype(products.dtype)
 
 
 @implements(np.inner)
@@ -140,14 +141,16 @@ def tensordot(a: Array, b: Array, axes: Any = 2) -> Array:
 @implements(np.einsum)
 def einsum(subscripts: str, *operands: Array, optimize: Any = True) -> Array:
     """Einstein's sum convention, two operands at a time in the order that NumPy's path search gives."""
+    if not isinstance(subscripts, str):
+        raise ShapeError("einsum: write the axes as a string, such as 'ij,jk->ik', before the arrays")
     arrays = _arrays(*operands)
     inputs, output = _parse(subscripts, arrays)
-    if len(arrays) == 1:
-        return _arrange(*_reduce_one(inputs[0], arrays[0], output), output)
     shapes = [np.broadcast_to(0.0, x.shape) for x in arrays]
-    path, _ = np.einsum_path(f"{','.join(inputs)}->{output}", *shapes, optimize="greedy")
+    path: list[Any] = []
+    if len(arrays) > 1:
+        path = np.einsum_path(f"{','.join(inputs)}->{output}", *shapes, optimize="greedy")[0][1:]
     terms = list(zip(inputs, arrays, strict=True))
-    for contraction in path[1:]:
+    for contraction in path:
         picked = [terms[int(i)] for i in contraction]
         terms = [t for i, t in enumerate(terms) if i not in contraction]
         result = picked[0]
@@ -155,7 +158,7 @@ def einsum(subscripts: str, *operands: Array, optimize: Any = True) -> Array:
             outside = set(output).union(*(t[0] for t in terms), *(t[0] for t in picked[n:]))
             result = _contract(result, other, outside)
         terms.append(result)
-    return _arrange(*_reduce_one(*terms[0], output), output)
+    return _arrange(*_reduce_one(*terms[0], output), output).astype(np.result_type(*(x.dtype for x in arrays)))
 
 
 def _parse(subscripts: str, operands: Sequence[Array]) -> tuple[list[str], str]:
@@ -247,6 +250,7 @@ def norm(x: Array, ord: Any = None, axis: Any = None, keepdims: bool = False) ->
 
     Vector norms take ord None, 2, 1, ±np.inf, 0 or any number p; matrix norms None or "fro".
     """
+    x = as_float(x)
     if axis is None and ord is None:
         return _p_norm(x, 2, None, keepdims)
     axes = tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
@@ -262,7 +266,7 @@ def norm(x: Array, ord: Any = None, axis: Any = None, keepdims: bool = False) ->
 @implements(np.linalg.vector_norm)
 def vector_norm(x: Array, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Array:
     """Length of vectors; over all elements without an axis."""
-    return _p_norm(x, ord, axis, keepdims)
+    return _p_norm(as_float(x), ord, axis, keepdims)
 
 
 def _p_norm(x: Array, p: Any, axis: Any, keepdims: bool) -> Array:

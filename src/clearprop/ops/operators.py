@@ -26,11 +26,10 @@ def astype(x: Array, dtype: Any, copy: bool = True) -> Array:
 @implements(np.power)
 def power(x1: Array, x2: Array) -> Array:
     """x1 to the power x2; as NumPy's ``**``, squares and roots for the numbers 2 and 0.5."""
-    if type(x2) in (int, float) and x1.dtype.kind == "f":
-        if x2 == 2:
-            return np.square(x1)
-        if x2 == 0.5:
-            return np.sqrt(x1)
+    if type(x2) is int and x2 == 2 or type(x2) is float and x2 == 2 and x1.dtype.kind == "f":
+        return np.square(x1)
+    if type(x2) is float and x2 == 0.5 and x1.dtype.kind == "f":
+        return np.sqrt(x1)
     return general_power(x1, x2)
 
 
@@ -58,7 +57,19 @@ def choose(condition: Array, *choices: Array) -> Array:
     return where(condition, *choices)
 
 
-@implements(np.positive, np.real, np.conjugate, np.copy)
+@implements(np.positive)
+def positive(x: Array) -> Array:
+    """x itself; booleans have no sign."""
+    return x.astype(loop(np.positive, x.dtype)[-1])
+
+
+@implements(np.conjugate)
+def conjugate(x: Array) -> Array:
+    """x itself: it is real."""
+    return x.astype(loop(np.conjugate, x.dtype)[-1])
+
+
+@implements(np.real, np.copy)
 def unchanged(x: Array, *args: Any) -> Array:
     """x itself."""
     return x

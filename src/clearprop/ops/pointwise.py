@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..core.types import Array, Type
-from .declare import broadcaster, elementwise, linear, multilinear
+from .declare import broadcaster, constant, elementwise, linear, multilinear
 
 # ---- the chain rule's own product, and conversions
 
@@ -50,7 +50,7 @@ def astype(x: Array, *, dtype: np.dtype[np.generic]) -> Array:
     return np.asarray(x).astype(dtype)
 
 
-@elementwise(None, like=np.positive)
+@constant(typed=_same_type)
 def stop_gradient(x: Array) -> Array:
     """x itself, with no path to it: its derivative is taken as 0."""
     return x
@@ -283,7 +283,12 @@ def arctan(x: Array) -> Array:
     return np.arctan(x)
 
 
-@elementwise(lambda y, a, b: b / (a * a + b * b), lambda y, a, b: -a / (a * a + b * b))
+def _over_square(x: Array, a: Array, b: Array) -> Array:
+    r = np.hypot(a, b)
+    return x / r / r
+
+
+@elementwise(lambda y, a, b: _over_square(b, a, b), lambda y, a, b: -_over_square(a, a, b))
 def arctan2(a: Array, b: Array) -> Array:
     """The angle of the point (b, a); slopes b/r² and −a/r²."""
     return np.arctan2(a, b)

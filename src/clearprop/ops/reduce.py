@@ -107,7 +107,7 @@ def _reduce(operation: Any, x: Array, axis: Axis, keepdims: bool, dtype: Any = N
     y = operation(x, axes=axes)
     if keepdims:
         y = np.reshape(y, tuple(1 if i in axes else n for i, n in enumerate(x.shape)))
-    return y
+    return y if dtype is None else np.astype(y, np.dtype(dtype))
 
 
 @implements(np.sum, (np.add, "reduce"))

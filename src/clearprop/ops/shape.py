@@ -357,8 +357,7 @@ def roll(a: Array, shift: Any, axis: Axis = None) -> Array:
     """Shifted along axes, what leaves at the end coming in at the front."""
     if axis is None:
         return reshape(roll(ravel(a), shift, 0), a.shape)
-    axes = _sizes(axis)
-    for i, by in zip(axes, np.broadcast_to(shift, len(axes)).tolist(), strict=True):
+    for by, i in np.broadcast(shift, axis):
         at = normalize_axis(i, a.ndim, "roll")
         cut = a.shape[at] - by % a.shape[at] if a.shape[at] else 0
         if cut % (a.shape[at] or 1):

@@ -122,12 +122,9 @@ def _iterations(
 
     def solve(ask: Callable[[Any], Any]) -> str:
         def report(intermediate_result: Any) -> None:  # SciPy goes by the argument's name
-            ask(_Iterated(intermediate_result.x.copy(), float(intermediate_result.fun)))
+            ask(_Iterated(intermediate_result.x, float(intermediate_result.fun)))
 
-        def evaluate(x: Array) -> Any:
-            return ask(x.copy())
-
-        outcome = minimize(evaluate, start, jac=True, method="L-BFGS-B", callback=report, options=options)
+        outcome = minimize(ask, start, jac=True, method="L-BFGS-B", callback=report, options=options)
         return str(outcome.message)
 
     with Conversation(solve) as conversation:

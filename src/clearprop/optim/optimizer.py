@@ -171,7 +171,7 @@ class Optimizer(Settings, ABC):
 
     def _slots(self, params: tree.Tree, state: State) -> list[dict[str, Array]]:
         """Return the slots of each leaf."""
-        missing = [name for name in ("step", "rate_factor", *self.slots) if name not in state]
+        missing = [name for name in self.init(()) if name not in state]
         if missing:
             raise StructureError(
                 f"the state of {type(self).__name__} must hold {missing}, but it has {sorted(state)}; "

@@ -220,14 +220,10 @@ class OneCycle(Schedule):
     def __call__(self, step: Array) -> Array:
         """As the class says."""
         first = self.max_rate / self.div_factor
-        peak = (
-            self.pct_start * self.total_steps - 1
-        )  # the step of the highest rate; before 0 there is no rise
+        peak = self.pct_start * self.total_steps - 1  # the step of the highest rate; if below 0, no rise
         fall = np.clip((step - peak) / (self.total_steps - 1 - peak), 0, 1)
         down = _cosine(self.max_rate, first / self.final_div_factor, fall)
-        if peak <= 0:
-            return down
-        up = _cosine(first, self.max_rate, np.minimum(step / peak, 1))
+        up = _cosine(first, self.max_rate, np.minimum(step / max(peak, 1), 1))
         rate: Array = np.where(np.less_equal(step, peak), up, down)
         return 1.0 * rate
 

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ..core.types import type_of
-from ..nn.context import INFERENCE, apply
 from ..ops.random import fold_in, key
 from ..optim import LBFGS, Adam, Optimizer, ReduceOnPlateau
 from .data import Samples, hold_out, samples
+from .evaluation import evaluate
+from .history import Keeper, Tally
 from .metrics import Metric, named_metrics
 from .progress import Progress, progress_on
 from .run import Run
 from .steps import SPLIT, Loss, Step, loop
 from .stopping import EarlyStopping
-
-_CHUNK = 4096  # rows predicted at a time
 
 
 def fit(
@@ -97,7 +94,7 @@ def fit(
     train, held = hold_out(samples(data, sample_weight), validation, fold_in(key(seed), SPLIT))
     measures = named_metrics(metrics)
     each = loop(model, train, loss, optimizer, epochs, batch_size, seed, bool(measures))
-    keeper = _Keeper(model, early_stopping)
+    keeper = Keeper(model, early_stopping)
     with progress_on(progress, epochs) as show:
         stopped = _consume(each, train, held, loss, measures, plateau, keeper, show)
     settings = {
@@ -111,36 +108,6 @@ def fit(
     return Run(keeper.model, keeper.history, int(seed), settings, stopped, preprocessing)
 
 
-class _Keeper:
-    """What is kept while training: the history, and the model to return."""
-
-    def __init__(self, model: Any, stopping: EarlyStopping | None) -> None:
-        self.model, self.stopping = model, stopping
-        self.history: dict[str, list[float]] = {}
-        self.best: float | None = None
-        self.best_model: Any = None
-        self.waited = 0
-
-    def epoch(self, row: dict[str, float], model: Any) -> bool:
-        """Take in an epoch; return whether to stop."""
-        for name, value in row.items():
-            self.history.setdefault(name, []).append(value)
-        self.model = model
-        if self.stopping is None:
-            return False
-        value = self.stopping.read(row)
-        if self.stopping.better(value, self.best):
-            self.best, self.best_model, self.waited = value, model, 0
-        else:
-            self.waited += 1
-        return self.waited >= self.stopping.patience
-
-    def finish(self) -> None:
-        """Go back to the best model, if one was looked for."""
-        if self.best_model is not None:
-            self.model = self.best_model
-
-
 def _consume(
     each: Any,
     train: Samples,
@@ -148,11 +115,11 @@ def _consume(
     loss: Loss,
     measures: dict[str, Metric],
     plateau: ReduceOnPlateau | None,
-    keeper: _Keeper,
+    keeper: Keeper,
     show: Progress,
 ) -> str:
     """Go through the steps; return why they ended."""
-    tally, waiting = _Tally(measures), {} if plateau is None else plateau.init()
+    tally, waiting = Tally(measures), {} if plateau is None else plateau.init()
     stopped, step = "epochs", None
     try:
         for step in each:
@@ -174,7 +141,7 @@ def _consume(
             if plateau is not None:
                 waiting, factor = plateau.observe(waiting, row[plateau.metric])
                 step.state["rate_factor"] = step.state["rate_factor"] * factor
-            tally = _Tally(measures)
+            tally = Tally(measures)
     except KeyboardInterrupt:
         stopped = "interrupted"
         if step is not None and keeper.stopping is None:
@@ -185,51 +152,10 @@ def _consume(
     return stopped
 
 
-class _Tally:
-    """Losses and predictions of one epoch."""
-
-    def __init__(self, measures: dict[str, Metric]) -> None:
-        self.measures, self.total, self.rows = measures, 0.0, 0
-        self.predictions: list[Any] = []
-        self.targets: list[Any] = []
-        self.start = time.perf_counter()
-
-    def add(self, step: Step) -> None:
-        self.total += step.loss * step.rows
-        self.rows += step.rows
-        if self.measures:
-            self.predictions.append(step.prediction)
-            self.targets.append(step.target)
-
-    def row(self, step: Step) -> dict[str, float]:
-        row = {"epoch": step.epoch, "loss": self.total / self.rows}
-        if self.measures:
-            predictions, targets = np.concatenate(self.predictions), np.concatenate(self.targets)
-            row |= {name: measure(predictions, targets) for name, measure in self.measures.items()}
-        return row | {"rate": step.rate, "seconds": time.perf_counter() - self.start}
-
-
-def predict(model: Callable[..., Any], x: Any) -> Any:
-    """Return the model's outputs for all rows, computed in pieces that fit into memory."""
-    with np.errstate(over="ignore", under="ignore"):
-        parts = [np.asarray(apply(model, x[i : i + _CHUNK], INFERENCE)) for i in range(0, len(x), _CHUNK)]
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-
-def evaluate(
-    model: Any, data: Samples, loss: Loss, measures: dict[str, Metric], prefix: str = ""
-) -> dict[str, float]:
-    """Return the loss and the metrics of a model on samples."""
-    prediction = predict(model, data.x)
-    row = {f"{prefix}loss": float(data.weighted(loss)(prediction, data.y, data.weight))}
-    return row | {f"{prefix}{name}": measure(prediction, data.y) for name, measure in measures.items()}
-
-
 def _warn_diverged(step: Step) -> None:
     warnings.warn(
-        f"the loss became {step.loss} in epoch {step.epoch} (rate {step.rate:g}, inputs of {type_of(step.target)} "
-        f"targets); training ended and the model of the epoch before was kept. Try a smaller learning rate, "
-        f"scaled inputs, or clip_norm=1.0 in the optimiser",
+        f"the loss became {step.loss} in epoch {step.epoch} at rate {step.rate:g}; the training ended and the model of "
+        f"the epoch before was kept. Try a smaller learning rate, scaled inputs, or clip_norm=1.0 in the optimiser",
         RuntimeWarning,
         stacklevel=4,
     )

@@ -140,11 +140,12 @@ def _encode(structure: tree.Structure) -> Any:
 def _encode_static(value: Any) -> Any:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
+    name = getattr(value, "__name__", repr(value))
     if isinstance(value, np.ufunc):
-        return {"function": f"numpy.{value.__name__}"}
-    if getattr(activations, getattr(value, "__name__", ""), None) is value:
-        return {"function": f"clearprop.{value.__name__}"}
-    return {"function": f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', repr(value))}"}
+        return {"function": f"numpy.{name}"}
+    if getattr(activations, name, None) is value:
+        return {"function": f"clearprop.{name}"}
+    return {"function": f"{getattr(value, '__module__', '')}.{name}"}
 
 
 def _decode(form: Any) -> tree.Structure:

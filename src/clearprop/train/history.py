@@ -1,0 +1,68 @@
+"""What is kept while training: the figures of each epoch, and the model to return."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+from .metrics import Metric
+from .steps import Step
+from .stopping import EarlyStopping
+
+
+class Tally:
+    """Losses and predictions of one epoch."""
+
+    def __init__(self, measures: dict[str, Metric]) -> None:
+        self.measures, self.total, self.rows = measures, 0.0, 0
+        self.predictions: list[Any] = []
+        self.targets: list[Any] = []
+        self.start = time.perf_counter()
+
+    def add(self, step: Step) -> None:
+        """Take in a step."""
+        self.total += step.loss * step.rows
+        self.rows += step.rows
+        if self.measures:
+            self.predictions.append(step.prediction)
+            self.targets.append(step.target)
+
+    def row(self, step: Step) -> dict[str, float]:
+        """Return the epoch's row of the history, at its last step."""
+        row = {"epoch": step.epoch, "loss": self.total / self.rows}
+        if self.measures:
+            predictions, targets = np.concatenate(self.predictions), np.concatenate(self.targets)
+            row |= {name: measure(predictions, targets) for name, measure in self.measures.items()}
+        return row | {"rate": step.rate, "seconds": time.perf_counter() - self.start}
+
+
+class Keeper:
+    """The history so far, and the model to return: the last one, or the best if early stopping looks for it."""
+
+    def __init__(self, model: Any, stopping: EarlyStopping | None) -> None:
+        self.model, self.stopping = model, stopping
+        self.history: dict[str, list[float]] = {}
+        self.best: float | None = None
+        self.best_model: Any = None
+        self.waited = 0
+
+    def epoch(self, row: dict[str, float], model: Any) -> bool:
+        """Take in an epoch; return whether to stop."""
+        for name, value in row.items():
+            self.history.setdefault(name, []).append(value)
+        self.model = model
+        if self.stopping is None:
+            return False
+        value = self.stopping.read(row)
+        if self.stopping.better(value, self.best):
+            self.best, self.best_model, self.waited = value, model, 0
+        else:
+            self.waited += 1
+        return self.waited >= self.stopping.patience
+
+    def finish(self) -> None:
+        """Go back to the best model, if one was looked for."""
+        if self.best_model is not None:
+            self.model = self.best_model
