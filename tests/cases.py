@@ -314,6 +314,7 @@ REDUCTIONS = [
     row(lambda x: np.maximum.reduce(x, axis=1), "f[2,3]", name="maximum.reduce"),
     row(np.min, "f[2,3]", at([1.0, 1.0, 3.0], value=1.0, slope=[0.5, 0.5, 0.0]), at([nan, 1.0], value=nan)),
     row(lambda x: np.minimum.reduce(x, axis=-1, keepdims=True), "f[2,3]", name="minimum.reduce"),
+    row(lambda x: np.amin(np.amax(x, axis=1)), "f[2,3]", name="amin of amax"),
     row(np.argmax, "f[2,3]", at([1.0, 3.0, 3.0], value=1, slope=[0.0, 0.0, 0.0])),
     row(lambda x: np.argmax(x, axis=-1, keepdims=True), "f[2,3]", name="argmax over an axis"),
     row(np.argmin, "f[2,3]", at([1.0, 1.0, 3.0], value=0, slope=[0.0, 0.0, 0.0])),

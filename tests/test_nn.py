@@ -7,7 +7,7 @@ import pytest
 
 import clearprop as cp
 from clearprop import nn
-from clearprop.core.errors import ClearpropError, DTypeError, ShapeError, StructureError
+from clearprop.core.errors import DTypeError, SettingError, ShapeError, StructureError
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((5, 4))
@@ -135,7 +135,7 @@ def test_dropout_layers_of_one_call_draw_different_masks():
 
 
 def test_context_without_random_numbers_says_so():
-    with pytest.raises(ClearpropError, match="rng=0"):
+    with pytest.raises(SettingError, match="rng=0"):
         nn.Dropout(0.5)(X, nn.Context(training=True))
 
 
@@ -210,7 +210,7 @@ ERRORS = [
         ShapeError,
         r"\[2, 3\]; the layer's sizes ask for \[3, 2\]",
     ),
-    (lambda: nn.Dropout(1.0), ClearpropError, "less than 1"),
+    (lambda: nn.Dropout(1.0), SettingError, "less than 1"),
     (lambda: nn.Embedding(3, 2)(np.ones(2)), DTypeError, "looks up integers"),
     (lambda: nn.MLP(2, (3,), 1, [cp.relu, cp.relu]), StructureError, "2 values for 1 layers"),
     (lambda: nn.Dense(2, 1, bias=nn.he_normal), ShapeError, "n_in, n_out"),

@@ -9,8 +9,13 @@ array([[-2.],
        [-4.]])
 """
 
-from . import ops  # noqa: F401  # fills the table of what NumPy's functions do on traced values
-from . import data, losses, nn, optim
+from . import (
+    data,
+    losses,
+    nn,
+    ops,  # noqa: F401  # fills the table of what NumPy's functions do on traced values
+    optim,
+)
 from ._version import __version__
 from .api import check_grads, grad, hessian, hvp, jvp, make_graph, value_and_grad, vjp
 from .core import errors, tree

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core import tree
-from ..core.errors import ClearpropError, GradientError
+from ..core.errors import GradientError, SettingError
 from ..core.types import type_of
 from .arguments import Arguments, function_name
 from .gradients import jvp, vjp
@@ -57,7 +57,7 @@ def check_grads(
     """
     unknown = set(modes) - {"rev", "fwd"}
     if unknown:
-        raise ClearpropError(f"check_grads(modes={modes!r}): a mode is 'rev' or 'fwd'")
+        raise SettingError(f"check_grads(modes={modes!r}): a mode is 'rev' or 'fwd'")
     call = Arguments(function, args, {}, tuple(range(len(args))))
     call.require_floats("check_grads")
     _Check(call, tuple(modes), eps, rtol, atol, np.random.default_rng(rng)).run(order)

@@ -13,8 +13,8 @@ from .checks import TOLERANCE, Result, run_checks
 from .exits import FAILED, FINE
 from .output import Output, fail, figures
 
-AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print the results as JSON.")]
-Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", help="Print errors only.")]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", metavar="", help="Print the results as JSON.")]
+Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", metavar="", help="Print errors only.")]
 
 
 def check(as_json: AsJson = False, quiet: Quiet = False) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from .. import losses, optim
-from ..core.errors import ClearpropError
+from ..core.errors import SettingError
 from ..data.preprocessing import CLASSIFICATION, REGRESSION
 from ..data.table import nearest
 from ..ops import activations
@@ -68,7 +68,7 @@ def named(option: str, name: str, choices: Mapping[str, Any]) -> Any:
     """
     found = choices.get(name.lower())
     if found is None:
-        raise ClearpropError(f"{option} {name!r}: must be one of {one_of(choices)}.{_hint(name, choices)}")
+        raise SettingError(f"{option} {name!r}: must be one of {one_of(choices)}.{_hint(name, choices)}")
     return found
 
 
@@ -79,7 +79,7 @@ def loss_for(task: str, name: str | None) -> Callable[..., Any]:
         return next(iter(choices.values()))
     elsewhere = [t for t, others in LOSSES.items() if name.lower() in others and t != task]
     if elsewhere:
-        raise ClearpropError(
+        raise SettingError(
             f"--loss {name!r} is for {elsewhere[0]}, and this is {task}: choose {one_of(choices)}, or --task"
         )
     return named("--loss", name, choices)  # type: ignore[no-any-return]  # a loss
@@ -91,9 +91,9 @@ def optimizer_for(name: str, rate: float | None) -> Any:
     if rate is None:
         return make()
     if make is optim.LBFGS:
-        raise ClearpropError("--rate does not go with --optimizer lbfgs, which searches for its step")
+        raise SettingError("--rate does not go with --optimizer lbfgs, which searches for its step")
     if not (rate > 0 and math.isfinite(rate)):
-        raise ClearpropError(f"--rate {rate:g}: must be a number above 0, such as 0.001")
+        raise SettingError(f"--rate {rate:g}: must be a number above 0, such as 0.001")
     return make(rate)
 
 
@@ -107,7 +107,7 @@ def hidden_sizes(text: str) -> tuple[int, ...]:
         return ()
     sizes = [part.strip() for part in text.split(",")]
     if not all(s.isascii() and s.isdigit() and 0 < int(s[:9]) <= MOST_NEURONS for s in sizes):
-        raise ClearpropError(
+        raise SettingError(
             f"--hidden {text!r}: must list numbers of neurons from 1 to {MOST_NEURONS:,}, such as 64 or 64,32, or "
             f"be none for a linear model"
         )
@@ -115,16 +115,16 @@ def hidden_sizes(text: str) -> tuple[int, ...]:
 
 
 def at_least(option: str, value: int, least: int) -> int:
-    """Return a count that is large enough, or raise ClearpropError."""
+    """Return a count that is large enough, or raise SettingError."""
     if value < least:
-        raise ClearpropError(f"{option} {value}: must be at least {least}")
+        raise SettingError(f"{option} {value}: must be at least {least}")
     return value
 
 
 def fraction(option: str, value: float) -> float:
-    """Return a fraction of the rows, from 0 to less than 1, or raise ClearpropError."""
+    """Return a fraction of the rows, from 0 to less than 1, or raise SettingError."""
     if not 0 <= value < 1:
-        raise ClearpropError(f"{option} {value:g}: must be at least 0 and less than 1, such as 0.2")
+        raise SettingError(f"{option} {value:g}: must be at least 0 and less than 1, such as 0.2")
     return value
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -18,26 +20,36 @@ from .predict import predict
 from .train import train
 
 app = typer.Typer(
-    name="clearprop", add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False
+    name="clearprop",
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_TRAIN_EXAMPLES = """[bold]Examples[/]
 
-clearprop train digits
+def _paragraphs(text: str) -> str:
+    """Return a text with each paragraph on one line, for the terminal to wrap."""
+    return re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(text))
 
-clearprop train iris.csv --target species
 
-clearprop train houses.csv --target price --ignore id,town --hidden 128,64"""
+def _add(command: Callable[..., int], *examples: str) -> None:
+    epilog = "\n\n".join(["[bold]Examples[/]", *examples]) if examples else None
+    app.command(help=_paragraphs(command.__doc__ or ""), epilog=epilog)(command)
 
-_PREDICT_EXAMPLES = """[bold]Examples[/]
 
-clearprop predict iris.safetensors new.csv
-
-clearprop predict iris.safetensors new.csv --output predictions.csv"""
-
-app.command(epilog=_TRAIN_EXAMPLES)(train)
-app.command(epilog=_PREDICT_EXAMPLES)(predict)
-app.command()(check)
+_add(
+    train,
+    "clearprop train digits",
+    "clearprop train iris.csv --target species",
+    "clearprop train houses.csv --target price --ignore id,town --hidden 128,64",
+)
+_add(
+    predict,
+    "clearprop predict iris.safetensors new.csv",
+    "clearprop predict iris.safetensors new.csv --output predictions.csv",
+)
+_add(check)
 
 
 def _show_version(wanted: bool) -> None:
@@ -46,17 +58,24 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit(FINE)
 
 
-@app.callback(epilog="[bold]First steps[/]\n\nclearprop train digits\n\nclearprop train --help")
-def program(
+_HELP = """Train neural networks, and apply them, from the command line.
+
+Exit codes: 0 all is well, 1 a check or a training has failed, 2 files, data or options cannot be used,
+130 interrupted."""
+
+
+@app.callback(
+    help=_paragraphs(_HELP), epilog="[bold]First steps[/]\n\nclearprop train digits\n\nclearprop train --help"
+)
+def _program(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, metavar="", help="Print the version."
+        ),
     ] = False,
 ) -> None:
-    """Train neural networks, and apply them, from the command line.
-
-    Exit codes: 0 all is well, 1 a check or a training has failed, 2 files, data or options cannot be used,
-    130 interrupted.
-    """
+    pass
 
 
 def main(arguments: Sequence[str]) -> int:

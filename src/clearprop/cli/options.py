@@ -16,7 +16,7 @@ _DATA, _NETWORK, _TRAINING, _OUTPUT = "What to learn", "Network", "Training", "O
 _LOSSES = "; ".join(f"for {task}: {one_of(losses)}" for task, losses in LOSSES.items())
 
 
-def _option(panel: str, metavar: str | None, help: str, *names: str) -> Any:
+def _option(panel: str, metavar: str, help: str, *names: str) -> Any:
     return typer.Option(*names, metavar=metavar, help=help, rich_help_panel=panel)
 
 
@@ -28,7 +28,7 @@ Target: TypeAlias = Annotated[str | None, _option(_DATA, "COLUMN", "The column t
 Task: TypeAlias = Annotated[str, _option(_DATA, "TASK", f"{one_of(TASKS)}, or auto: decided by the target.")]
 Ignore: TypeAlias = Annotated[str | None, _option(_DATA, "COLUMNS", "Columns to leave out, such as id,name.")]
 SkipIncomplete: TypeAlias = Annotated[
-    bool, _option(_DATA, None, "Leave out rows that lack a value.", "--skip-incomplete")
+    bool, _option(_DATA, "", "Leave out rows that lack a value.", "--skip-incomplete")
 ]
 ValidationFraction: TypeAlias = Annotated[
     float, _option(_DATA, "SHARE", "Rows set aside to see when to stop; 0 for none.")
@@ -68,5 +68,5 @@ ModelFile: TypeAlias = Annotated[
         "The model file, by default DATA.safetensors in this folder. The history goes beside it.",
     ),
 ]
-AsJson: TypeAlias = Annotated[bool, _option(_OUTPUT, None, "Print the results as JSON.", "--json")]
-Quiet: TypeAlias = Annotated[bool, _option(_OUTPUT, None, "Print errors only.", "--quiet")]
+AsJson: TypeAlias = Annotated[bool, _option(_OUTPUT, "", "Print the results as JSON.", "--json")]
+Quiet: TypeAlias = Annotated[bool, _option(_OUTPUT, "", "Print errors only.", "--quiet")]

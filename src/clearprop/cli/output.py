@@ -72,12 +72,9 @@ def finite(value: Any) -> Any:
     return value
 
 
-def figures(headers: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> Table:
+def figures(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     """Return a table of figures: names on the left, numbers flush right."""
     table = Table(
-        title=title or None,
-        title_justify="left",
-        title_style="bold",
         box=box.SIMPLE_HEAD,
         header_style="bold",
         pad_edge=False,

@@ -30,8 +30,8 @@ File: TypeAlias = Annotated[
     Path | None,
     typer.Option("--output", metavar="FILE", help="Write the predictions to this file, not to the screen."),
 ]
-AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print the predictions as JSON.")]
-Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", help="Print no notes and no score.")]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", metavar="", help="Print the predictions as JSON.")]
+Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", metavar="", help="Print no notes and no score.")]
 
 
 def predict(

@@ -50,7 +50,7 @@ def baseline(mapping: TableMapping, known: Any, targets: Any) -> tuple[str, Scor
     )
 
 
-def score_table(rows: Mapping[str, Scores], title: str = "") -> Any:
+def score_table(rows: Mapping[str, Scores]) -> Any:
     """Return the scores as a table for people."""
     columns = [c for c in _HEADERS if any(c in row for row in rows.values())]
 
@@ -62,7 +62,7 @@ def score_table(rows: Mapping[str, Scores], title: str = "") -> Any:
         return percent(row[column]) if column == "accuracy" else number(row[column])
 
     lines = [[name, *(cell(row, c) for c in columns)] for name, row in rows.items()]
-    return figures(["", *(_HEADERS[c] for c in columns)], lines, title)
+    return figures(["", *(_HEADERS[c] for c in columns)], lines)
 
 
 def words(row: Scores) -> str:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.text import Text
 
 from .. import train as training
 from ..core import tree
-from ..core.errors import ClearpropError
+from ..core.errors import SettingError
 from ..data.preprocessing import TASKS
 from ..nn import MLP
 from ..train.evaluation import predict
@@ -111,14 +112,14 @@ def _names(text: str | None) -> tuple[str, ...]:
 def _refuse(data: str, given: dict[str, Any]) -> None:
     for option, value in given.items():
         if value:
-            raise ClearpropError(f"{option} does not go with {data}, which has no columns to choose from")
+            raise SettingError(f"{option} does not go with {data}, which has no columns to choose from")
 
 
 def _output_files(data: str, output: Path | None) -> tuple[Path, Path]:
     """Return where the model and its history go, if they can go there."""
     model = Path(Path(data).stem + _SUFFIX) if output is None else output
     if model.suffix != _SUFFIX:
-        raise ClearpropError(f"--output {str(model)!r}: the name of a model file must end in {_SUFFIX}")
+        raise SettingError(f"--output {str(model)!r}: the name of a model file must end in {_SUFFIX}")
     history = model.with_suffix(".history.csv")
     for file in (model, history):
         require_writable(file, data)
@@ -190,7 +191,7 @@ def _report(
         "history": str(files[1]),
         "notes": problem.notes,
     }
-    title = f"{problem.name}: {mapping.task}, {'-'.join(map(str, sizes))} neurons, {parameters:,} parameters"
+    title = f" {problem.name}: {mapping.task}, {'-'.join(map(str, sizes))} neurons, {parameters:,} parameters"
     described = {
         "stopped": f"after {epochs} epochs, {seconds:.1f} s: {_why(run.stopped)}",
         "model": str(files[0]),
@@ -198,7 +199,7 @@ def _report(
         "next": f"clearprop predict {files[0]} new.csv",
     }
     out.document(facts)
-    out.show(score_table(rows | {f"{name} ({judged})": trivial}, title), places(described))
+    out.show(Text(title, "bold"), score_table(rows | {f"{name} ({judged})": trivial}), places(described))
 
 
 def _why(stopped: str) -> str:

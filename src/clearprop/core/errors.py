@@ -4,11 +4,13 @@
     ├── TraceError (TypeError)        the Python code asks for what a traced value cannot give
     ├── DTypeError (TypeError)        a dtype that cannot be differentiated or computed with
     ├── ShapeError (ValueError)       shapes that do not fit together
+    ├── SettingError (ValueError)      a setting outside its domain: a negative rate, an unknown name
     ├── StructureError (ValueError)   nested structures that differ where they must match
     ├── GraphError (ValueError)       a graph that is not well formed
     ├── GradientError (AssertionError) a derivative that disagrees with finite differences
     ├── DataError (ValueError)        data that cannot be trained or predicted on
-    └── FileError (ValueError)        a file that cannot be read as what it should be
+    ├── FileError (ValueError)        a file that cannot be read as what it should be
+    └── MissingError (ImportError)    an optional package that is not installed
 
 Each also is the built-in exception that NumPy or Python would raise, so code that catches
 ``TypeError`` or ``ValueError`` goes on working. A message says what was asked, with types; what is
@@ -32,6 +34,10 @@ class ShapeError(ClearpropError, ValueError):
     """Shapes that do not fit together."""
 
 
+class SettingError(ClearpropError, ValueError):
+    """A setting outside its domain."""
+
+
 class StructureError(ClearpropError, ValueError):
     """Two nested structures differ where they must match."""
 
@@ -50,3 +56,7 @@ class DataError(ClearpropError, ValueError):
 
 class FileError(ClearpropError, ValueError):
     """A file that cannot be read as what it should be."""
+
+
+class MissingError(ClearpropError, ImportError):
+    """An optional package that is not installed."""

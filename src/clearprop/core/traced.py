@@ -139,6 +139,14 @@ class Traced(NDArrayOperatorsMixin):
     def __repr__(self) -> str:
         return f"<traced {self.type}>"
 
+    def __pow__(self, exponent: Array) -> Array:
+        number = type(exponent) is int or (type(exponent) is float and self.dtype.kind == "f")
+        if number and exponent == 2:  # as NumPy's ** does
+            return np.square(self)
+        if number and exponent == 0.5:
+            return np.sqrt(self)
+        return np.power(self, exponent)
+
     # NumPy's protocols
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *args: Any, **kwargs: Any) -> Any:

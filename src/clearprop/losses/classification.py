@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import ClearpropError, ShapeError
+from ..core.errors import SettingError, ShapeError
 from ..core.types import Array, type_of
 from ..ops.activations import softplus
 from ..ops.composite import log_softmax
@@ -162,7 +162,7 @@ def cross_entropy(
     target = as_array(target, "cross_entropy: the target")
     smoothing = float(label_smoothing)
     if not 0 <= smoothing <= 1:
-        raise ClearpropError(f"cross_entropy(label_smoothing={label_smoothing!r}): must be from 0 to 1")
+        raise SettingError(f"cross_entropy(label_smoothing={label_smoothing!r}): must be from 0 to 1")
     weight = _class_weight(class_weight, log_p)
     losses, share = _against(target, log_p, weight)
     if smoothing:

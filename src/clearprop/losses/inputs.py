@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import ClearpropError, DataError, DTypeError, ShapeError
+from ..core.errors import DataError, DTypeError, SettingError, ShapeError
 from ..core.traced import Traced
 from ..core.types import Array, is_float, require_supported, type_of
 
@@ -134,12 +134,12 @@ def require_distribution(array: Array, whose: str, way: str) -> None:
 def require_choice(loss: str, name: str, value: str, allowed: tuple[str, ...]) -> None:
     """Raise ClearpropError if an option is none of those allowed."""
     if value not in allowed:
-        raise ClearpropError(f"{loss}({name}={value!r}): must be one of {', '.join(map(repr, allowed))}")
+        raise SettingError(f"{loss}({name}={value!r}): must be one of {', '.join(map(repr, allowed))}")
 
 
 def positive(loss: str, name: str, value: float) -> float:
-    """Return a number above 0 as Python's float, which promotes no dtype, or raise ClearpropError."""
+    """Return a number above 0 as Python's float, which promotes no dtype, or raise SettingError."""
     number = float(value)
     if not number > 0:
-        raise ClearpropError(f"{loss}({name}={value!r}): must be greater than 0")
+        raise SettingError(f"{loss}({name}={value!r}): must be greater than 0")
     return number

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from ..core.errors import ClearpropError
+from ..core.errors import SettingError
 from ..core.types import Array
 from ..ops.random import as_key, fold_in
 
@@ -49,7 +49,7 @@ class Context:
             If the context was made without random numbers.
         """
         if self._key is None:
-            raise ClearpropError(
+            raise SettingError(
                 "a layer asked for random numbers: make the context with Context(training=True, rng=0)"
             )
         self._drawn += 1

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import ClearpropError, DTypeError
+from ..core.errors import DTypeError, SettingError
 from ..core.tree import Module
 from ..core.types import Array, type_of
 from ..ops.random import as_key, bernoulli, normal
@@ -30,7 +30,7 @@ class Dropout(Module):
 
     def __init__(self, rate: float = 0.5) -> None:
         if not 0 <= rate < 1:
-            raise ClearpropError(f"Dropout(rate={rate!r}): must be at least 0 and less than 1")
+            raise SettingError(f"Dropout(rate={rate!r}): must be at least 0 and less than 1")
         super().__init__(rate=float(rate))
 
     def __call__(self, x: Array, context: Context = INFERENCE) -> Array:

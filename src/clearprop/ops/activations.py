@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ..core.errors import ClearpropError
+from ..core.errors import SettingError
 from ..core.types import Array
 from .declare import as_float
 from .special import elu_of, erf_of, leaky_relu_of, relu_of, sigmoid_of, softplus_of
@@ -128,4 +128,4 @@ def gelu(x: Array, approximate: str = "none") -> Array:
         return 0.5 * x * (1 + erf_of(x * math.sqrt(0.5)))
     if approximate == "tanh":
         return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
-    raise ClearpropError(f"gelu(approximate={approximate!r}): must be 'none' or 'tanh'")
+    raise SettingError(f"gelu(approximate={approximate!r}): must be 'none' or 'tanh'")

@@ -12,7 +12,6 @@ from ..core.types import Array, require_supported
 from .compare import where
 from .declare import implements, loop
 from .pointwise import astype as convert
-from .pointwise import power as general_power
 
 
 @implements("astype", np.astype)
@@ -21,16 +20,6 @@ def astype(x: Array, dtype: Any, copy: bool = True) -> Array:
     target = np.dtype(dtype)
     require_supported(target, "astype's result")
     return x if x.dtype == target else convert(x, dtype=target)
-
-
-@implements(np.power)
-def power(x1: Array, x2: Array) -> Array:
-    """x1 to the power x2; as NumPy's ``**``, squares and roots for the numbers 2 and 0.5."""
-    if type(x2) is int and x2 == 2 or type(x2) is float and x2 == 2 and x1.dtype.kind == "f":
-        return np.square(x1)
-    if type(x2) is float and x2 == 0.5 and x1.dtype.kind == "f":
-        return np.sqrt(x1)
-    return general_power(x1, x2)
 
 
 @implements(np.fabs)
@@ -43,7 +32,7 @@ def fabs(x: Array) -> Array:
 def float_power(x1: Array, x2: Array) -> Array:
     """x1 to the power x2, in float64."""
     wide = np.dtype(np.float64)
-    return general_power(*(x.astype(wide) if hasattr(x, "astype") else np.asarray(x, wide) for x in (x1, x2)))
+    return np.power(*(x.astype(wide) if hasattr(x, "astype") else np.asarray(x, wide) for x in (x1, x2)))
 
 
 @implements(np.where)

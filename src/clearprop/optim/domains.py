@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Annotated, NoReturn, TypeAlias, get_args, get_type_hints
 
-from ..core.errors import ClearpropError
+from ..core.errors import SettingError
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Settings:
 
 
 def check(owner: Settings, name: str, domain: Domain, otherwise: str = "") -> None:
-    """Make a setting a Python number, or raise ClearpropError if it is not in the domain."""
+    """Make a setting a Python number, or raise SettingError if it is not in the domain."""
     value = getattr(owner, name)
     if value not in domain:
         refuse(owner, name, f"{name} must be {domain}{otherwise}")
@@ -81,7 +81,7 @@ def check(owner: Settings, name: str, domain: Domain, otherwise: str = "") -> No
 
 def refuse(owner: Settings, name: str, needed: str) -> NoReturn:
     """Raise ClearpropError for one setting."""
-    raise ClearpropError(f"{type(owner).__name__}({name}={getattr(owner, name)!r}): {needed}")
+    raise SettingError(f"{type(owner).__name__}({name}={getattr(owner, name)!r}): {needed}")
 
 
 def _domains(cls: type[Settings]) -> dict[str, tuple[Domain, bool]]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from ..core import tree
-from ..core.errors import ClearpropError, DTypeError
+from ..core.errors import DTypeError, MissingError
 from ..core.types import Array, is_float, type_of
 from .conversation import Conversation
 from .domains import Count, NonNegative, Settings
@@ -92,7 +92,7 @@ class LBFGS(Settings):
         try:
             from scipy.optimize import minimize
         except ImportError:
-            raise ClearpropError(
+            raise MissingError(
                 "LBFGS needs SciPy, which is not installed; install it with: pip install clearprop[lbfgs]"
             ) from None
         return _iterations(minimize, self._options(), function, params)

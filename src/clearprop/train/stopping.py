@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..core.errors import ClearpropError, DataError
+from ..core.errors import DataError, SettingError
 
 _LARGER_IS_BETTER = ("accuracy", "score")
 
@@ -38,9 +38,9 @@ class EarlyStopping:
 
     def __post_init__(self) -> None:
         if self.mode not in ("auto", "min", "max"):
-            raise ClearpropError(f"EarlyStopping(mode={self.mode!r}): must be 'auto', 'min' or 'max'")
+            raise SettingError(f"EarlyStopping(mode={self.mode!r}): must be 'auto', 'min' or 'max'")
         if self.patience < 1 or self.min_delta < 0:
-            raise ClearpropError(
+            raise SettingError(
                 f"EarlyStopping(patience={self.patience}, min_delta={self.min_delta}): patience must be at "
                 f"least 1 and min_delta at least 0"
             )
