@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..core import tree
-from ..core.errors import DTypeError, ShapeError
+from ..core.errors import DTypeError, SettingError
 from ..core.graph import Graph
 from ..core.trace import trace
 from ..core.traced import Traced
@@ -41,12 +41,14 @@ class Arguments:
         self.single = not isinstance(opened, (tuple, list))
         given: list[Any] = list(opened) if isinstance(opened, (tuple, list)) else [opened]
         for n in given:
-            if not isinstance(n, int) or not -len(args) <= n < len(args):
-                raise ShapeError(
+            if not isinstance(n, (int, np.integer)) or not -len(args) <= n < len(args):
+                raise SettingError(
                     f"argnums={opened!r} names argument {n}, but {function_name(function)} was called with "
                     f"{len(args)} positional arguments; those that are differentiated cannot be keywords"
                 )
-        self.opened = [n % len(args) for n in given]
+        self.opened = [int(n) % len(args) for n in given]
+        if len(set(self.opened)) < len(given):
+            raise SettingError(f"argnums={opened!r} names an argument twice")
         labels = _labels(function, len(args))
         self.structures: list[tree.Structure] = []
         self.leaves: list[Array] = []
@@ -115,13 +117,16 @@ def _labels(function: Callable[..., Any], n: int) -> list[str]:
     return (names + [f"arg{i}" for i in range(len(names), n)])[:n]
 
 
-def delivered(value: Array, given: Sequence[Array] = ()) -> Array:
-    """Return a result as users get it: a scalar, or an array that is theirs alone."""
-    if isinstance(value, Traced):
-        return value
-    array = np.asarray(value)
-    if array.ndim == 0:
-        return array[()]
-    if array.flags.owndata and array.flags.writeable and not any(array is g for g in given):
-        return array
-    return array.copy()
+def delivered(values: Sequence[Array], kept: Iterable[Array] = ()) -> list[Array]:
+    """Return results as users get them: scalars, and arrays that are theirs alone, unlike those kept here."""
+    taken = {id(array) for array in kept}
+    results = []
+    for value in values:
+        if not isinstance(value, Traced):
+            value = np.asarray(value)
+            if not (value.flags.owndata and value.flags.writeable) or id(value) in taken:
+                value = value.copy()
+            taken.add(id(value))
+            value = value if value.ndim else value[()]
+        results.append(value)
+    return results

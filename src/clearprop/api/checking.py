@@ -89,7 +89,7 @@ class _Check:
         numeric = self._difference(direction)
         for mode in self.modes:
             analytic = self._reverse(direction) if mode == "rev" else self._forward(direction)
-            if not np.isclose(analytic, numeric, rtol=self.rtol, atol=self.atol, equal_nan=True):
+            if not np.isclose(analytic, numeric, rtol=self.rtol, atol=self.atol):
                 raise GradientError(self._report(mode))
         if order > 1:
             inner = Arguments(self._gradient, self.x, {}, tuple(range(len(self.x))))

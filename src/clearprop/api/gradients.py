@@ -84,10 +84,11 @@ def value_and_grad(function: Function, argnums: Argnums = 0, has_aux: bool = Fal
         one = np.ones((), graph.outputs[0].type.dtype)
         with np.errstate(all="ignore"):
             shares = pullback(graph, values, [one, *[None] * (len(outputs) - 1)], wanted)
-        gradient = call.like([_or_zeros(g, x, inputs) for g, x in zip(shares, call.leaves, strict=True)])
-        results = [delivered(y, inputs) for y in outputs]
+        n = len(outputs)
+        results = delivered([*outputs, *map(_or_zeros, shares, call.leaves)], inputs)
+        gradient = call.like(results[n:])
         if has_aux:
-            return (results[0], tree.unflatten(aux[0], results[1:])), gradient
+            return (results[0], tree.unflatten(aux[0], results[1:n])), gradient
         return results[0], gradient
 
     return value_and_gradient
@@ -110,10 +111,8 @@ def _scalar(value: Any, function: Function) -> Array:
     return value
 
 
-def _or_zeros(share: Array | None, like: Array, given: Sequence[Array]) -> Array:
-    if share is None:
-        return delivered(np.zeros(like.shape, like.dtype))
-    return delivered(share, given)
+def _or_zeros(share: Array | None, like: Array) -> Array:
+    return np.zeros(like.shape, like.dtype) if share is None else share
 
 
 def grad(function: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
@@ -171,7 +170,7 @@ def vjp(function: Function, *args: Any) -> tuple[Any, Function]:
     call.require_floats("the vjp")
     out: list[tree.Structure] = []
     graph, inputs = call.trace(_flat(call, out))
-    values = evaluate(graph, inputs)
+    values = evaluate(graph, [x if isinstance(x, Traced) else np.array(x) for x in inputs])  # kept for later
     outputs = [read(values, atom) for atom in graph.outputs]
 
     def back(cotangent: Any) -> Any:
@@ -179,10 +178,9 @@ def vjp(function: Function, *args: Any) -> tuple[Any, Function]:
         wanted = graph.inputs[: len(call.leaves)]
         with np.errstate(all="ignore"):
             shares = pullback(graph, values, seeds, wanted)
-        given = [*inputs, *(s for s in seeds if s is not None)]
-        return call.like([_or_zeros(g, x, given) for g, x in zip(shares, call.leaves, strict=True)])
+        return call.like(delivered([*map(_or_zeros, shares, call.leaves)], [*values.values(), *seeds]))
 
-    return tree.unflatten(out[0], [delivered(y, inputs) for y in outputs]), back
+    return tree.unflatten(out[0], delivered(outputs, values.values())), back
 
 
 def _directions(given: Any, like: Any, what: str, whose: str) -> list[Array | None]:
@@ -229,10 +227,9 @@ def jvp(function: Function, args: Sequence[Any], tangents: Sequence[Any]) -> tup
     moving = {v: t for v, t in zip(graph.inputs, directions, strict=False) if t is not None}
     with np.errstate(all="ignore"):
         moved = pushforward(graph, values, moving)
-    given = [*inputs, *moving.values()]
-    results = [_or_zeros(t, y, given) for t, y in zip(moved, map(_array, outputs), strict=True)]
-    value = tree.unflatten(out[0], [delivered(y, inputs) for y in outputs])
-    return value, tree.unflatten(out[0], results)
+    n = len(outputs)
+    results = delivered([*outputs, *map(_or_zeros, moved, map(_array, outputs))], [*inputs, *moving.values()])
+    return tree.unflatten(out[0], results[:n]), tree.unflatten(out[0], results[n:])
 
 
 def _array(value: Array) -> Array:
@@ -289,7 +286,7 @@ def hessian(function: Function, argnums: int = 0) -> Function:
                 with np.errstate(all="ignore"):
                     moved = pushforward(graph, values, {var: unit.reshape(leaf.shape)})
                 for i, t in enumerate(moved):
-                    columns[i][j].append(_or_zeros(t, call.leaves[i], inputs))
+                    columns[i][j].append(_or_zeros(t, call.leaves[i]))
         rows = [
             call.like([_block(block, a, b) for block, b in zip(row, call.leaves, strict=True)])
             for row, a in zip(columns, call.leaves, strict=True)
@@ -303,4 +300,4 @@ def _block(columns: list[Array], row: Array, column: Array) -> Array:
     """Put derivatives of a row leaf, one for each element of a column leaf, side by side."""
     if not columns:
         return np.zeros(row.shape + column.shape, row.dtype)
-    return delivered(np.reshape(np.stack(columns, axis=-1), row.shape + column.shape))
+    return delivered([np.reshape(np.stack(columns, axis=-1), row.shape + column.shape)])[0]

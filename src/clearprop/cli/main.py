@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+import io
 import os
 import re
 import sys
@@ -33,9 +35,47 @@ def _paragraphs(text: str) -> str:
     return re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(text))
 
 
+def _guarded(command: Callable[..., int]) -> Callable[..., int]:
+    """Return a command that answers errors with one message on standard error and an exit code."""
+
+    @functools.wraps(command)
+    def guarded(**options: Any) -> int:
+        try:
+            code = command(**options)
+            sys.stdout.flush()
+            return code
+        except ClearpropError as error:
+            fail(str(error))
+            return BAD_INPUT
+        except KeyboardInterrupt:
+            fail("interrupted")
+            return INTERRUPTED
+        except BrokenPipeError:
+            _close_output()
+            return FINE
+        except MemoryError:
+            fail("there is not enough memory for this network and this table")
+            return FAILED
+        except Exception as error:
+            if os.environ.get("CLEARPROP_TRACEBACK"):
+                raise
+            fail(
+                f"unexpected {type(error).__name__}: {error}\nThis is a fault in clearprop; please report it. "
+                f"CLEARPROP_TRACEBACK=1 shows where it is."
+            )
+            return FAILED
+
+    return guarded
+
+
+def _close_output() -> None:
+    """Let nothing more be written to a pipe that nobody reads: the interpreter would complain at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _add(command: Callable[..., int], *examples: str) -> None:
     epilog = "\n\n".join(["[bold]Examples[/]", *examples]) if examples else None
-    app.command(help=_paragraphs(command.__doc__ or ""), epilog=epilog)(command)
+    app.command(help=_paragraphs(command.__doc__ or ""), epilog=epilog)(_guarded(command))
 
 
 _add(
@@ -79,44 +119,22 @@ def _program(
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command and return its exit code; errors are one message on standard error."""
+    """Run one command and return its exit code."""
     try:
         code: Any = app(args=list(arguments) or ["--help"], prog_name="clearprop", standalone_mode=False)
         return int(code or FINE)
-    except ClearpropError as error:
-        fail(str(error))
-        return BAD_INPUT
-    except (KeyboardInterrupt, typer.Abort):
-        fail("interrupted")
-        return INTERRUPTED
-    except BrokenPipeError:
-        _close_output()
-        return FINE
-    except MemoryError:
-        fail("there is not enough memory for this network and this table")
-        return FAILED
+    except SystemExit as end:  # typer's own, when the help is written to a closed pipe
+        return int(end.code or FINE)
     except Exception as error:
-        if hasattr(
-            error, "format_message"
-        ):  # a usage error of typer's, whose base class has moved between versions
-            fail(
-                f"{error.format_message()}\nclearprop --help, or clearprop COMMAND --help, lists what there is"
-            )
-            return BAD_INPUT
-        if os.environ.get("CLEARPROP_TRACEBACK"):
+        # typer's usage errors, whose base class moves between its versions, have this method
+        if not hasattr(error, "format_message"):
             raise
-        fail(
-            f"unexpected {type(error).__name__}: {error}\nThis is a fault in clearprop; CLEARPROP_TRACEBACK=1 shows "
-            f"where it is. Please report it."
-        )
-        return FAILED
-
-
-def _close_output() -> None:
-    """Let nothing more be written to a pipe that nobody reads: the interpreter would complain at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        fail(f"{error.format_message()}\nclearprop --help, or clearprop COMMAND --help, lists what there is")
+        return BAD_INPUT
 
 
 def run() -> None:
     """Run the command line of this process."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal that knows no R² gets R\xb2, not an exception
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(main(sys.argv[1:]))

@@ -84,7 +84,8 @@ def predict(
 def _outputs(run: Run, mapping: TableMapping, rows: Table) -> Any:
     with np.errstate(all="ignore"):
         outputs = outputs_of(run.model, mapping.inputs_of(rows))
-    wrong = np.flatnonzero(~np.isfinite(outputs).all(axis=1))
+        numbers = outputs if mapping.output is None else mapping.output.inverse(outputs).astype(np.float32)
+    wrong = np.flatnonzero(~np.isfinite(numbers).all(axis=1))
     if len(wrong):
         raise DataError(
             f"{rows.name}, line {rows.lines[wrong[0]]}: its numbers are so far from those of the training that the "

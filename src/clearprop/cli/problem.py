@@ -8,14 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import DataError
+from ..core.errors import DataError, SettingError
 from ..data import TableMapping, digits, read_csv, split
 from ..data.digits import digits_mapping
 from ..data.preprocessing import CLASSIFICATION
-from ..data.table import listed
+from ..data.table import CellError, listed
 from ..ops.random import fold_in, key
+from .choices import fraction
 
 Part = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
+
+_WAYS_OUT = "--ignore leaves out columns, --skip-incomplete rows that lack a value"
 
 TRAINING, VALIDATION, TEST = "training", "validation", "test"
 
@@ -49,6 +52,14 @@ class Shares:
     test: float
     validation: float
     seed: int
+
+    def __post_init__(self) -> None:
+        fraction("--test-fraction", self.test)
+        fraction("--validation-fraction", self.validation)
+        if self.test + self.validation >= 1:
+            raise SettingError(
+                f"--test-fraction {self.test:g} and --validation-fraction {self.validation:g} leave no rows to train on"
+            )
 
     @property
     def fewest(self) -> int:
@@ -99,7 +110,10 @@ def table_problem(
         if len(whole) < len(table):
             notes.append(f"{len(table) - len(whole):,} of {len(table):,} rows lack a value and are skipped")
         table = whole
-    mapping = TableMapping.of(table, target, task, ignore)
+    try:
+        mapping = TableMapping.of(table, target, task, ignore)
+    except CellError as error:
+        raise DataError(f"{error}\n{_WAYS_OUT}") from None
     if task == "auto":
         kind = f"{len(mapping.classes)} classes" if mapping.classes else "numbers"
         notes.append(f"{target!r} holds {kind}, so this is {mapping.task} (change it with --task)")

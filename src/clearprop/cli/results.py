@@ -45,9 +45,15 @@ def baseline(mapping: TableMapping, known: Any, targets: Any) -> tuple[str, Scor
         outputs = np.tile(np.eye(len(mapping.classes))[top], (len(targets), 1))
         return f"always {mapping.classes[top]!r}", scores(mapping, None, outputs, targets)
     mean = float(mapping.output.inverse(known).mean())
-    return f"always the mean, {number(mean)}", scores(
+    return f"always {number(mean)}", scores(
         mapping, None, mapping.output(np.full((len(targets), 1), mean)), targets
     )
+
+
+def _figure(column: str, value: float) -> str:
+    if column == "accuracy":
+        return percent(value)
+    return f"{value:.3f}" if column == "r2" else number(value)
 
 
 def score_table(rows: Mapping[str, Scores]) -> Any:
@@ -59,7 +65,7 @@ def score_table(rows: Mapping[str, Scores]) -> Any:
             return ""
         if column == "samples":
             return f"{row[column]:,}"
-        return percent(row[column]) if column == "accuracy" else number(row[column])
+        return _figure(column, row[column])
 
     lines = [[name, *(cell(row, c) for c in columns)] for name, row in rows.items()]
     return figures(["", *(_HEADERS[c] for c in columns)], lines)
@@ -71,9 +77,5 @@ def words(row: Scores) -> str:
     >>> words({"samples": 1200, "accuracy": 0.95})
     'accuracy 95.0 % on 1,200 rows'
     """
-    shown = (
-        f"{_HEADERS[name]} {percent(value) if name == 'accuracy' else number(value)}"
-        for name, value in row.items()
-        if name != "samples"
-    )
+    shown = (f"{_HEADERS[name]} {_figure(name, value)}" for name, value in row.items() if name != "samples")
     return f"{', '.join(shown)} on {row['samples']:,} rows"

@@ -27,6 +27,11 @@ from .results import Scores, baseline, score_table, scores
 
 _DIGITS = "digits"
 _SUFFIX = ".safetensors"
+_ENDED = {
+    "epochs": "",
+    "early stopping": "; stopped early, the best epoch is kept",
+    "interrupted": "; interrupted, what was learned is kept",
+}
 
 
 def train(
@@ -72,7 +77,8 @@ def train(
     )
 
     if data == _DIGITS:
-        _refuse(data, {"--target": target, "--ignore": ignore, "--skip-incomplete": skip_incomplete})
+        asked = {"--task": task != "auto", "--ignore": ignore, "--skip-incomplete": skip_incomplete}
+        _refuse(data, {"--target": target, **asked})
         problem = digits_problem(shares)
     else:
         problem = table_problem(data, target, task, _names(ignore), skip_incomplete, shares)
@@ -112,7 +118,7 @@ def _names(text: str | None) -> tuple[str, ...]:
 def _refuse(data: str, given: dict[str, Any]) -> None:
     for option, value in given.items():
         if value:
-            raise SettingError(f"{option} does not go with {data}, which has no columns to choose from")
+            raise SettingError(f"{option} goes with a table, not with the {data}")
 
 
 def _output_files(data: str, output: Path | None) -> tuple[Path, Path]:
@@ -191,20 +197,13 @@ def _report(
         "history": str(files[1]),
         "notes": problem.notes,
     }
-    title = f" {problem.name}: {mapping.task}, {'-'.join(map(str, sizes))} neurons, {parameters:,} parameters"
+    network = f"{'-'.join(map(str, sizes))} neurons, {parameters:,} parameters"
+    title = f" {Path(problem.name).name}: {mapping.task}, {network}"
     described = {
-        "stopped": f"after {epochs} epochs, {seconds:.1f} s: {_why(run.stopped)}",
+        "trained": f"{epochs} epochs, {seconds:.1f} s{_ENDED[run.stopped]}",
         "model": str(files[0]),
         "history": str(files[1]),
         "next": f"clearprop predict {files[0]} new.csv",
     }
     out.document(facts)
     out.show(Text(title, "bold"), score_table(rows | {f"{name} ({judged})": trivial}), places(described))
-
-
-def _why(stopped: str) -> str:
-    return {
-        "epochs": "all are done",
-        "early stopping": "the validation loss was no longer getting better",
-        "interrupted": "interrupted; what was learned is kept",
-    }[stopped]

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .check import check
-from .errors import ClearpropError, TraceError
+from .errors import ClearpropError
 from .graph import Atom, Const, Eqn, Graph, Location, Var
-from .traced import Traced, refuse, user_location
+from .traced import Traced, placed, refuse, user_location
 from .types import Array, Type, require_supported
 
 if TYPE_CHECKING:
@@ -73,13 +73,8 @@ def record(primitive: Primitive, args: tuple[Array, ...], params: dict[str, Any]
             args = primitive.prepare(args)
         inputs = tuple(recording.atom(a) for a in args)
         out = Var(primitive.typed(*(a.type for a in inputs), **params))
-    except TraceError:
-        raise
     except ClearpropError as error:
-        where = recording.where or user_location()
-        if where is not None and "\n  at " not in str(error):
-            raise type(error)(f"{error}\n  at {where}") from None
-        raise
+        raise placed(error, recording.where or user_location()) from None
     recording.eqns.append(Eqn(primitive, inputs, params, out, recording.where or user_location()))
     return Traced(out, recording)
 

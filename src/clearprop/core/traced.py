@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from .errors import TraceError
+from .errors import ClearpropError, TraceError
 from .graph import Location, Var
 from .types import Array, Type
 
@@ -49,6 +49,11 @@ def refuse(problem: str, instead: str) -> NoReturn:
     raise TraceError(f"{problem}{at}\n  {instead}")
 
 
+def placed(error: ClearpropError, where: Location | None) -> ClearpropError:
+    """Return the error with the user's line in its message."""
+    return error if where is None or "\n  at " in str(error) else type(error)(f"{error}\n  at {where}")
+
+
 def _ask(function: Any, name: str) -> Callable[..., Any]:
     try:
         return NUMPY[function]
@@ -72,8 +77,10 @@ def _call(function: Any, name: str, args: Any, kwargs: dict[str, Any]) -> Any:
     ours = _ask(function, name)
     try:
         return ours(*args, **kwargs)
+    except ClearpropError as error:
+        raise placed(error, user_location()) from None
     except TypeError as error:
-        if isinstance(error, TraceError) or "argument" not in str(error) or error.__traceback__ is None:
+        if "argument" not in str(error) or error.__traceback__ is None:
             raise
         if error.__traceback__.tb_next is not None:  # raised inside, not by the call itself
             raise
@@ -165,7 +172,7 @@ class Traced(NDArrayOperatorsMixin):
         return _call(function, f"{module}.{function.__name__}", args, kwargs)
 
     def __getitem__(self, index: Any) -> Array:
-        return NUMPY["getitem"](self, index)
+        return _call("getitem", "x[index]", (self, index), {})
 
     # what only numbers can answer
 
@@ -242,7 +249,7 @@ class Traced(NDArrayOperatorsMixin):
 
     def astype(self, dtype: Any, copy: bool = True) -> Array:
         """Convert to another dtype."""
-        return NUMPY["astype"](self, dtype)
+        return _call("astype", "astype", (self, dtype), {})
 
     def copy(self, order: str = "C") -> Array:
         """Return the value itself: it cannot change."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -110,7 +111,7 @@ def broadcast_shapes(shapes: Sequence[tuple[int, ...]], what: str) -> tuple[int,
 
 def normalize_axis(axis: int, ndim: int, what: str) -> int:
     """Return the axis counted from the front, or raise ShapeError."""
-    index = int(axis)
+    index = operator.index(axis)
     if not -ndim <= index < ndim:
         raise ShapeError(f"{what}: axis {index} does not exist in an array of {ndim} axes")
     return index % ndim

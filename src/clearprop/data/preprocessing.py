@@ -52,7 +52,8 @@ class Standardizer(Module):
 
     def __call__(self, x: Any) -> np.ndarray[Any, Any]:
         """Standardize: float[n, k] to f32[n, k]."""
-        return np.asarray((np.asarray(x, np.float64) - self.mean) / self.scale, np.float32)
+        with np.errstate(over="ignore"):  # what lies too far away becomes infinite
+            return np.asarray((np.asarray(x, np.float64) - self.mean) / self.scale, np.float32)
 
     def inverse(self, z: Any) -> np.ndarray[Any, Any]:
         """Return to the columns' own units: float[n, k] to f64[n, k]."""
@@ -125,6 +126,7 @@ class TableMapping(Module):
         task = task_of(table, target) if task == "auto" else task
         if task not in TASKS:
             raise DataError(f"task={task!r}: must be 'auto', {CLASSIFICATION!r} or {REGRESSION!r}")
+        table.require_numeric(columns)
         classes = _classes(table, target) if task == CLASSIFICATION else ()
         return cls(
             columns=columns,
@@ -224,6 +226,11 @@ def _classes(table: Table, target: str) -> tuple[str, ...]:
 
 
 def _target_scale(table: Table, target: str) -> Standardizer:
+    if not table.is_numeric(target):
+        raise DataError(
+            f"{table.name}, column {target!r} holds text such as {table.texts(target)[0]!r}: regression needs numbers, "
+            f"classification does not"
+        )
     numbers = table.numbers([target])
     if numbers.min() == numbers.max():
         raise _nothing_to_learn(table, target, f"{numbers[0, 0]:g}")

@@ -17,6 +17,10 @@ _MISSING = {"", "?", "na", "n/a", "nan", "none", "null"}
 _LARGEST = float(np.finfo(np.float32).max)
 
 
+class CellError(DataError):
+    """Cells that cannot be used as numbers; without their rows or columns, the table may do."""
+
+
 def is_missing(cell: str) -> bool:
     """Tell whether a cell stands for no value: empty, NaN, NA, N/A, null, none or a question mark."""
     return cell.lower() in _MISSING
@@ -104,7 +108,7 @@ class Table:
                 numbers[:, j] = [float(cell) for cell in cells]
                 bad = list(np.flatnonzero(np.abs(numbers[:, j]) > _LARGEST))
             if bad:
-                raise DataError(self._problem(column, cells, bad))
+                raise CellError(self._problem(column, cells, bad))
         return numbers
 
     def require_values(self, column: str) -> None:
@@ -112,20 +116,31 @@ class Table:
         cells = self.texts(column)
         empty = [i for i, cell in enumerate(cells) if is_missing(cell)]
         if empty:
-            raise DataError(self._problem(column, cells, empty))
+            raise CellError(self._problem(column, cells, empty))
 
     def is_numeric(self, column: str) -> bool:
         """Tell whether a column means numbers: at least half of the values that it has are."""
         cells = [cell for cell in self.texts(column) if not is_missing(cell)]
-        return bool(cells) and 2 * sum(map(is_number, cells)) >= len(cells)
+        return 2 * sum(map(is_number, cells)) >= len(cells)
+
+    def require_numeric(self, columns: Iterable[str]) -> None:
+        """Raise DataError, naming all of them, if some of these columns hold text."""
+        text = [c for c in columns if not self.is_numeric(c)]
+        if len(text) == 1:
+            self.numbers(text)  # names the line
+        if text:
+            raise CellError(
+                f"{self.name}: the columns {listed(text)} hold text, and inputs must be numbers: turn them into "
+                f"numbers, or leave them out"
+            )
 
     def _problem(self, column: str, cells: list[str], bad: list[int]) -> str:
         cell = cells[bad[0]]
         shown = repr(cell if len(cell) <= 40 else cell[:40] + "...")
-        ways = f"correct the table, or ignore the column {column!r}"
+        ways = "correct the table, or leave out the column"
         if is_missing(cell):
             what = "is empty" if not cell else f"holds {shown}, which stands for no value"
-            ways = f"fill it in, skip incomplete rows, or ignore the column {column!r}"
+            ways = "fill it in, or leave out the row or the column"
         elif _INFINITE.fullmatch(cell):
             what = f"holds {shown}, which is no finite number"
         elif is_number(cell):
@@ -146,13 +161,13 @@ class Table:
         near = nearest(missing[0], self.columns)
         hint = f" Did you mean {near!r}?" if near else ""
         raise DataError(
-            f"{self.name} has no {word} {listed(missing)}; it has {listed(self.columns)}."
+            f"{self.name} has no {word} {listed(missing, most=8)}; it has {listed(self.columns)}."
             f"{hint}{self.no_header()}"
         )
 
     def no_header(self) -> str:
         """Return a hint if the names of the columns look like a row of data."""
-        if 2 * sum(map(is_number, self.columns)) < max(len(self.columns), 2):
+        if 3 * sum(map(is_number, self.columns)) < len(self.columns):
             return ""
         return " The first line looks like data; the names of the columns must stand there."
 

@@ -169,16 +169,22 @@ def weak_dtype(value: Any) -> Any:
     return dtype
 
 
+def as_array(value: Any) -> Array:
+    """Return an array or a traced value as it is, lists and numbers as an array."""
+    return value if hasattr(value, "dtype") and hasattr(value, "shape") else np.asarray(value)
+
+
 def as_float(value: Array) -> Array:
     """Return the value as an array of floats; Python numbers, booleans and integers become float64."""
-    array = value if hasattr(value, "dtype") else np.asarray(value)
+    array = as_array(value)
     return array if array.dtype.kind == "f" else array.astype(np.dtype(np.float64))
 
 
 def fit(value: Array, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
     """Return the value with this dtype and, made explicit, this shape; constants are converted at once."""
     if isinstance(value, (int, float, np.ndarray, np.generic, list, tuple)):
-        return np.broadcast_to(np.asarray(value, dtype), shape)
+        array = np.asarray(value, dtype)
+        return array if array.shape == shape else np.broadcast_to(array, shape)
     if value.dtype != dtype:
         value = PRIMITIVES["astype"](value, dtype=dtype)
     if value.shape != shape:

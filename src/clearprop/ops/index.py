@@ -5,16 +5,17 @@ Gather and scatter-add are each other's transpose. An index out of range is NumP
 
 from __future__ import annotations
 
-import operator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ..core.errors import ShapeError
+from ..core.errors import SettingError, ShapeError
 from ..core.traced import Traced, refuse
-from ..core.types import Array, Type, broadcast_shapes, normalize_axis, type_of
+from ..core.types import Array, Type, broadcast_shapes, normalize_axis, shape_of, type_of
 from .declare import fit, implements, linear
-from .shape import concatenate, moveaxis, reshape, take_ranges, transpose
+from .joins import concatenate
+from .shape import moveaxis, reshape, take_ranges, transpose
 
 # ---- the operations
 
@@ -24,15 +25,24 @@ def _gather_type(x: Type, *indices: Type) -> Type:
 
 
 def _prepare_gather(args: tuple[Any, ...]) -> tuple[Any, ...]:
-    shape = broadcast_shapes([np.shape(i) for i in args[1:]], "indexing")
+    shape = broadcast_shapes([shape_of(i) for i in args[1:]], "indexing")
     return args[0], *(_index(i, shape) for i in args[1:])
 
 
 def _index(index: Array, shape: tuple[int, ...]) -> Array:
-    kind = index.dtype.kind if hasattr(index, "dtype") else np.asarray(index).dtype.kind
-    if kind not in "iu":
-        raise ShapeError(f"an array can be indexed by integers, not by {type_of(index)}")
+    if type_of(index).dtype.kind not in "iu":
+        raise IndexError(f"an array can be indexed by integers, not by {type_of(index)}; use .astype(int)")
     return fit(index, np.dtype(np.int64), shape)
+
+
+def _require_in_range(indices: Sequence[Array], axes: Sequence[int], shape: tuple[int, ...]) -> None:
+    """Raise IndexError if a known index does not exist; a traced one is found out when it is computed."""
+    for index, axis in zip(indices, axes, strict=True):
+        if not isinstance(index, Traced):
+            length = shape[axis]
+            wrong = np.extract((np.asarray(index) < -length) | (np.asarray(index) >= length), index)
+            if wrong.size:
+                raise IndexError(f"index {wrong[0]} is out of range for axis {axis} of length {length}")
 
 
 def _gather_transpose(i: int, ct: Array, x: Array, *indices: Array) -> Array | None:
@@ -80,7 +90,9 @@ def gather(x: Array, *indices: Array) -> Array:
     >>> gather(np.array([[1., 2.], [3., 4.]]), np.array([0, 1]), np.array([1, 1]))
     array([2., 4.])
     """
-    return getitem(x, indices) if _is_traced(x, *indices) else np.asarray(x)[indices]
+    if any(isinstance(v, Traced) for v in (x, *indices)):
+        return getitem(x if isinstance(x, Traced) else np.asarray(x), indices)
+    return np.asarray(x)[indices]
 
 
 def scatter_add(x: Array, indices: Array | tuple[Array, ...], updates: Array) -> Array:
@@ -98,13 +110,10 @@ def scatter_add(x: Array, indices: Array | tuple[Array, ...], updates: Array) ->
     array([1., 0., 5.])
     """
     where = indices if isinstance(indices, tuple) else (indices,)
-    shape = broadcast_shapes([np.shape(i) for i in where], "scatter_add")
+    _require_in_range(where, range(len(where)), x.shape)
+    shape = broadcast_shapes([shape_of(i) for i in where], "scatter_add")
     updates = np.broadcast_to(updates, shape + x.shape[len(where) :])
     return x + scatter_zeros(updates, *where, shape=x.shape)
-
-
-def _is_traced(*values: Any) -> bool:
-    return any(isinstance(v, Traced) for v in values)
 
 
 # ---- x[...]
@@ -112,59 +121,71 @@ def _is_traced(*values: Any) -> bool:
 
 @implements("getitem")
 def getitem(x: Array, index: Any) -> Array:
-    """x[index] with NumPy's rules for integers, slices, None, ... and integer arrays."""
-    parts = _expand(index if isinstance(index, tuple) else (index,), x)
-    advanced = [i for i, p in enumerate(parts) if _is_array(p)]
-    if advanced:  # beside arrays, an integer is an array too
+    """x[index] with NumPy's rules for integers, slices, None, ..., integer arrays and known masks."""
+    given = [_part(p) for p in (index if isinstance(index, tuple) else (index,))]
+    parts = _expand(given, x)
+    if any(map(_is_array, parts)):  # beside arrays, an integer is an array too
         parts = [np.asarray(p) if isinstance(p, int) else p for p in parts]
-        advanced = [i for i, p in enumerate(parts) if _is_array(p)]
-    ranges, axis = [], 0
-    for part in parts:
-        if part is not None:
-            ranges.append(_range(part, x.shape[axis], axis))
-            axis += 1
-    y = (
-        x
-        if all(r == (0, 1, n) for r, n in zip(ranges, x.shape, strict=True))
-        else take_ranges(x, ranges=tuple(ranges))
-    )
-    if not advanced:
-        lengths = iter(y.shape)
-        kept = [(1 if p is None else next(lengths), isinstance(p, int)) for p in parts]
-        return reshape(y, tuple(n for n, dropped in kept if not dropped))
-    return _gather_parts(y, parts, advanced)
+    consuming = [p for p in parts if p is not None]
+    ranges = tuple(_range(p, n, axis) for axis, (p, n) in enumerate(zip(consuming, x.shape, strict=True)))
+    y = x if ranges == tuple((0, 1, n) for n in x.shape) else take_ranges(x, ranges=ranges)
+    if any(map(_is_array, parts)):
+        return _gather_parts(y, parts, _adjacent(given))
+    lengths = iter(y.shape)
+    kept = [(1 if p is None else next(lengths), isinstance(p, int)) for p in parts]
+    return reshape(y, tuple(n for n, dropped in kept if not dropped))
 
 
 def _is_array(part: Any) -> bool:
     return isinstance(part, (np.ndarray, Traced))
 
 
-def _expand(index: tuple[Any, ...], x: Array) -> list[Any]:
-    """Return one slice, int, integer array or None for each axis of x and each new one."""
-    parts: list[Any] = []
-    for part in index:
-        if isinstance(part, (list, bool, np.bool_)):
-            part = np.asarray(part)
-        if isinstance(part, Traced) and part.dtype.kind == "b":
+def _part(part: Any) -> Any:
+    """Return a part of an index as an int, a slice, None, ..., or an array of integers or booleans."""
+    if part is None or part is Ellipsis or isinstance(part, slice):
+        return part
+    if isinstance(part, Traced):
+        if part.dtype.kind == "b":
             refuse(
                 f"x[mask] with a traced mask {part.type} would have a shape that depends on its values.",
                 "Keep the shape: np.where(mask, x, 0), or a mask computed outside the traced function.",
             )
-        if isinstance(part, np.ndarray) and part.dtype.kind == "b":
-            parts.extend(part.nonzero())
-        elif part is None or part is Ellipsis or isinstance(part, slice) or _is_array(part):
-            parts.append(part)
-        else:
-            parts.append(operator.index(part))
-    used = sum(p is not None and p is not Ellipsis for p in parts)
-    if used > x.ndim:
-        raise IndexError(f"too many indices: {used} for {type_of(x)}")
-    fill = [slice(None)] * (x.ndim - used)
+        return part
+    array = np.asarray(part)
+    if array.size == 0 and not isinstance(part, np.ndarray):
+        array = array.astype(np.int64)
+    if array.dtype.kind not in "iub" or (array.dtype.kind == "b" and array.ndim == 0):
+        raise IndexError(
+            f"x[{part!r}]: an index is an integer, a slice, None, ..., or an array of integers or booleans"
+        )
+    return int(array) if array.ndim == 0 else array
+
+
+def _expand(parts: list[Any], x: Array) -> list[Any]:
+    """Return one slice, int, integer array or None for each axis of x and each new one."""
+    axes = [0 if p is None or p is Ellipsis else p.ndim if _is_mask(p) else 1 for p in parts]
+    if sum(axes) > x.ndim:
+        raise IndexError(f"too many indices: {sum(axes)} for {type_of(x)}")
     dots = [i for i, p in enumerate(parts) if p is Ellipsis]
     if len(dots) > 1:
         raise IndexError("an index can hold one ellipsis ('...') only")
     at = dots[0] if dots else len(parts)
-    return parts[:at] + fill + parts[at + 1 :]
+    fill = [slice(None)] * (x.ndim - sum(axes))
+    expanded: list[Any] = []
+    for part in [*parts[:at], *fill, *parts[at + 1 :]]:
+        if _is_mask(part):
+            first = sum(p is not None for p in expanded)
+            covered = x.shape[first : first + part.ndim]
+            if part.shape != covered:
+                raise IndexError(f"a mask {type_of(part)} cannot pick from axes of lengths {list(covered)}")
+            expanded += part.nonzero()
+        else:
+            expanded.append(part)
+    return expanded
+
+
+def _is_mask(part: Any) -> bool:
+    return isinstance(part, np.ndarray) and part.dtype.kind == "b"
 
 
 def _range(part: Any, length: int, axis: int) -> tuple[int, int, int]:
@@ -179,29 +200,27 @@ def _range(part: Any, length: int, axis: int) -> tuple[int, int, int]:
     return 0, 1, length
 
 
-def _gather_parts(y: Array, parts: list[Any], advanced: list[int]) -> Array:
-    axes = [i for i, p in enumerate(p for p in parts if p is not None) if _is_array(p)]
-    rest = [i for i in range(y.ndim) if i not in axes]
-    indices = [parts[i] for i in advanced]
-    result = gather_leading(transpose(y, (*axes, *rest)), *indices)
+def _adjacent(parts: list[Any]) -> bool:
+    """Whether the arrays, and the integers among them, stand side by side, without even an empty ellipsis."""
+    places = [i for i, p in enumerate(parts) if _is_array(p) or isinstance(p, int)]
+    return places[-1] - places[0] + 1 == len(places)
+
+
+def _gather_parts(y: Array, parts: list[Any], adjacent: bool) -> Array:
+    """Pick by the arrays among the parts; what they pick takes their place, or the first if they are apart."""
+    consuming = [_is_array(p) for p in parts if p is not None]
+    rest = [axis for axis, picked in enumerate(consuming) if not picked]
+    order = [axis for axis, picked in enumerate(consuming) if picked]
+    indices = [p for p in parts if _is_array(p)]
+    _require_in_range(indices, order, y.shape)
+    result = gather_leading(transpose(y, (*order, *rest)), *indices)
+    at = next(i for i, p in enumerate(parts) if _is_array(p)) if adjacent else 0
     picked = result.ndim - len(rest)
-    together = advanced[-1] - advanced[0] + 1 == len(advanced)
-    before = [p for p in parts[: advanced[0]] if p is not None] if together else []
-    n = len(before)
-    order = (*range(picked, picked + n), *range(picked), *range(picked + n, result.ndim))
-    result = transpose(result, order)
-    first = advanced[0] if together else 0
-    lengths = iter(result.shape)
-    shape: list[int] = []
-    for i, part in enumerate(parts):
-        if i == first and together:
-            shape += [next(lengths) for _ in range(picked)]
-        if not _is_array(part):
-            shape.append(1 if part is None else next(lengths))
-    if not together:
-        lengths = iter(result.shape)
-        shape = [next(lengths) for _ in range(picked)]
-        shape += [1 if p is None else next(lengths) for p in parts if not _is_array(p)]
+    after = picked + sum(p is not None for p in parts[:at])
+    lengths = iter(result.shape[picked:])
+    shape = [1 if p is None else next(lengths) for p in parts if not _is_array(p)]
+    shape[at:at] = result.shape[:picked]
+    result = transpose(result, (*range(picked, after), *range(picked), *range(after, result.ndim)))
     return reshape(result, tuple(shape))
 
 
@@ -213,6 +232,8 @@ def take(a: Array, indices: Array, axis: int | None = None, mode: str = "raise")
     """Elements at integer indices along an axis; of all elements in order without one."""
     x = reshape(a, -1) if axis is None else a
     at = 0 if axis is None else normalize_axis(axis, x.ndim, "take")
+    if mode not in ("raise", "wrap", "clip"):
+        raise SettingError(f"take(mode={mode!r}): must be 'raise', 'wrap' or 'clip'")
     if mode != "raise":
         n = x.shape[at]
         indices = np.remainder(indices, n) if mode == "wrap" else np.clip(indices, 0, n - 1)
@@ -255,8 +276,10 @@ def one_hot(labels: Array, num_classes: int, dtype: Any = np.float32) -> Array:
     return np.astype(hits, np.dtype(dtype))
 
 
-def _grid(n: int, m: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    return np.arange(n)[:, None], np.arange(m)[None, :]
+def _grid(m: Array, what: str) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    if m.ndim < 2:
+        raise ShapeError(f"{what} of {type_of(m)}: needs at least two axes")
+    return np.arange(m.shape[-2])[:, None], np.arange(m.shape[-1])[None, :]
 
 
 @implements(np.diagonal)
@@ -272,8 +295,10 @@ def diagonal(a: Array, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array
 @implements(np.diag)
 def diag(v: Array, k: int = 0) -> Array:
     """The diagonal of a matrix, or the matrix with this diagonal."""
-    if v.ndim != 1:
+    if v.ndim == 2:
         return diagonal(v, k)
+    if v.ndim != 1:
+        raise ShapeError(f"diag of {type_of(v)}: needs one or two axes; np.diagonal takes more")
     n = v.shape[0] + abs(k)
     i = np.arange(v.shape[0])
     return scatter_zeros(v, i - min(k, 0), i + max(k, 0), shape=(n, n))
@@ -288,14 +313,14 @@ def trace(a: Array, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
 @implements(np.tril)
 def tril(m: Array, k: int = 0) -> Array:
     """The lower triangle of the last two axes, zeros above diagonal k."""
-    i, j = _grid(*m.shape[-2:])
+    i, j = _grid(m, "tril")
     return np.where(j <= i + k, m, m.dtype.type(0))
 
 
 @implements(np.triu)
 def triu(m: Array, k: int = 0) -> Array:
     """The upper triangle of the last two axes, zeros below diagonal k."""
-    i, j = _grid(*m.shape[-2:])
+    i, j = _grid(m, "triu")
     return np.where(j >= i + k, m, m.dtype.type(0))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..core.errors import ShapeError
 from ..core.types import Array, Type, broadcast_shapes, normalize_axis, shape_of, type_of
-from .declare import as_float, fit, implements, loop, multilinear, weak_dtype
+from .declare import as_array, as_float, fit, implements, loop, multilinear, weak_dtype
 from .index import diagonal
 from .shape import broadcast_to, reshape, transpose
 
@@ -49,7 +49,7 @@ def matmul_batch(a: Array, b: Array) -> Array:
 @implements(np.matmul)
 def matmul(x1: Array, x2: Array) -> Array:
     """The matrix product of all of NumPy's ranks; vectors as rows or columns, batches broadcast."""
-    a, b = _arrays(x1, x2)
+    a, b = as_array(x1), as_array(x2)
     if a.ndim == 0 or b.ndim == 0:
         raise ShapeError(f"matmul({type_of(a)}, {type_of(b)}): needs at least one axis; use * for scalars")
     left = reshape(a, (1, -1)) if a.ndim == 1 else a
@@ -73,14 +73,10 @@ def _batched(a: Array, b: Array) -> Array:
     return matmul_batch(broadcast_to(a, batch + a.shape[-2:]), broadcast_to(b, batch + b.shape[-2:]))
 
 
-def _arrays(*values: Any) -> list[Array]:
-    return [v if hasattr(v, "dtype") and hasattr(v, "shape") else np.asarray(v) for v in values]
-
-
 @implements(np.dot)
 def dot(a: Array, b: Array) -> Array:
     """NumPy's dot: a product with a scalar, or the last axis of a with the last but one of b."""
-    a, b = _arrays(a, b)
+    a, b = as_array(a), as_array(b)
     if a.ndim == 0 or b.ndim == 0:
         return a * b
     if b.ndim <= 2:
@@ -98,21 +94,21 @@ def vecdot(x1: Array, x2: Array, axis: int = -1) -> Array:
 @implements(np.inner)
 def inner(a: Array, b: Array) -> Array:
     """Sum of products over the last axes."""
-    a, b = _arrays(a, b)
+    a, b = as_array(a), as_array(b)
     return a * b if a.ndim == 0 or b.ndim == 0 else tensordot(a, b, axes=([a.ndim - 1], [b.ndim - 1]))
 
 
 @implements(np.outer)
 def outer(a: Array, b: Array) -> Array:
     """aᵢ·bⱼ for all i and j."""
-    a, b = _arrays(a, b)
+    a, b = as_array(a), as_array(b)
     return reshape(a, (-1, 1)) * reshape(b, (1, -1))
 
 
 @implements(np.tensordot)
 def tensordot(a: Array, b: Array, axes: Any = 2) -> Array:
     """Sum of products over the given axes of both."""
-    a, b = _arrays(a, b)
+    a, b = as_array(a), as_array(b)
     if np.ndim(axes) == 0:
         n = operator.index(axes)
         if n > min(a.ndim, b.ndim):
@@ -143,7 +139,7 @@ def einsum(subscripts: str, *operands: Array, optimize: Any = True) -> Array:
     """Einstein's sum convention, two operands at a time in the order that NumPy's path search gives."""
     if not isinstance(subscripts, str):
         raise ShapeError("einsum: write the axes as a string, such as 'ij,jk->ik', before the arrays")
-    arrays = _arrays(*operands)
+    arrays = [as_array(x) for x in operands]
     inputs, output = _parse(subscripts, arrays)
     shapes = [np.broadcast_to(0.0, x.shape) for x in arrays]
     path: list[Any] = []
@@ -158,7 +154,9 @@ def einsum(subscripts: str, *operands: Array, optimize: Any = True) -> Array:
             outside = set(output).union(*(t[0] for t in terms), *(t[0] for t in picked[n:]))
             result = _contract(result, other, outside)
         terms.append(result)
-    return _arrange(*_reduce_one(*terms[0], output), output).astype(np.result_type(*(x.dtype for x in arrays)))
+    return _arrange(*_reduce_one(*terms[0], output), output).astype(
+        np.result_type(*(x.dtype for x in arrays))
+    )
 
 
 def _parse(subscripts: str, operands: Sequence[Array]) -> tuple[list[str], str]:
@@ -177,10 +175,30 @@ def _parse(subscripts: str, operands: Sequence[Array]) -> tuple[list[str], str]:
     for letters, x in zip(inputs, operands, strict=True):
         if len(letters) != x.ndim:
             raise ShapeError(f"einsum {subscripts!r}: {letters!r} names {len(letters)} axes of {type_of(x)}")
-    if arrow:
-        return inputs, right.replace("...", dots)
+    _require_sizes(subscripts, inputs, operands)
     counted = "".join(inputs)
-    return inputs, dots + "".join(c for c in sorted(set(counted)) if counted.count(c) == 1 and c not in dots)
+    if not arrow:
+        return inputs, dots + "".join(c for c in sorted(set(counted) - set(dots)) if counted.count(c) == 1)
+    output = right.replace("...", dots)
+    if len(set(output)) < len(output) or not set(dots) <= set(output) <= set(counted):
+        raise ShapeError(
+            f"einsum {subscripts!r}: each letter of the result must come once, and among the operands; "
+            "'...' among the operands stays in the result"
+        )
+    return inputs, output
+
+
+def _require_sizes(subscripts: str, inputs: Sequence[str], operands: Sequence[Array]) -> None:
+    """Raise ShapeError unless each letter stands for one size; between operands, for 1 also."""
+    sizes: dict[str, int] = {}
+    for letters, x in zip(inputs, operands, strict=True):
+        own: dict[str, int] = {}
+        for c, n in zip(letters, x.shape, strict=True):
+            known = sizes.get(c, n)
+            if own.setdefault(c, n) != n or (n != known and 1 not in (n, known)):
+                types = ", ".join(str(type_of(x)) for x in operands)
+                raise ShapeError(f"einsum {subscripts!r} of {types}: an axis is both {known} and {n} long")
+            sizes[c] = known if n == 1 else n
 
 
 def _reduce_one(letters: str, x: Array, keep: str | set[str]) -> tuple[str, Array]:
@@ -234,10 +252,8 @@ def _squeeze_ones(la: str, x: Array, lb: str, y: Array) -> tuple[str, Array, str
             continue
         if n == 1:
             x, la = np.sum(x, axis=la.index(c)), la.replace(c, "")
-        elif m == 1:
-            y, lb = np.sum(y, axis=lb.index(c)), lb.replace(c, "")
         else:
-            raise ShapeError(f"einsum: the letter {c!r} stands for both {n} and {m}")
+            y, lb = np.sum(y, axis=lb.index(c)), lb.replace(c, "")
     return la, x, lb, y
 
 
@@ -256,7 +272,7 @@ def norm(x: Array, ord: Any = None, axis: Any = None, keepdims: bool = False) ->
     axes = tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     if len(axes) == 2 and ord in (None, "fro"):
         return _p_norm(x, 2, axes, keepdims)
-    if len(axes) == 1:
+    if len(axes) == 1 and not isinstance(ord, str):
         return _p_norm(x, 2 if ord is None else ord, axes, keepdims)
     raise ShapeError(
         f"norm of {type_of(x)} with ord={ord!r} and axis={axis!r}: not covered; use ord=None or one axis"

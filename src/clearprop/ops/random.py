@@ -118,7 +118,7 @@ def _shape(shape: Any) -> tuple[int, ...]:
 def uniform(
     key: Array, shape: tuple[int, ...] = (), low: float = 0.0, high: float = 1.0, dtype: Any = np.float32
 ) -> Array:
-    """Return numbers spread evenly over [low, high): 24 random bits each in float32, 53 in float64.
+    """Return numbers spread evenly over [low, high): as many random bits each as the dtype holds.
 
     >>> x = uniform(key(1), (1000,), -1, 1)
     >>> bool((x >= -1).all() and (x < 1).all())
@@ -131,11 +131,19 @@ def uniform(
         low_part = np.astype(np.floor_divide(words[..., 1], np.uint32(2**6)), target)
         unit = (high_part * 2.0**26 + low_part) * 2.0**-53
     elif target.kind == "f":
-        unit = np.astype(np.floor_divide(bits(key, sizes), np.uint32(2**8)), np.dtype(np.float32)) * 2.0**-24
-        unit = np.astype(unit, target)
+        digits = np.finfo(target).nmant + 1
+        unit = (
+            np.astype(np.floor_divide(bits(key, sizes), np.uint32(2 ** (32 - digits))), target) * 2.0**-digits
+        )
     else:
         raise DTypeError(f"uniform(dtype={target}): must be a float dtype")
-    return unit if (low, high) == (0.0, 1.0) else low + (high - low) * unit
+    return _moved(unit, low, high - low)
+
+
+def _moved(unit: Array, by: Array, scale: Array) -> Array:
+    """Return by + scale · unit, where it is not unit itself; both may be arrays and traced."""
+    is_unit = all(isinstance(n, (int, float)) for n in (by, scale)) and (by, scale) == (0, 1)
+    return unit if is_unit else by + scale * unit
 
 
 def normal(
@@ -150,7 +158,7 @@ def normal(
     pairs = uniform(key, (*sizes, 2), dtype=dtype)
     radius = np.sqrt(-2 * np.log(1 - pairs[..., 0]))
     unit = radius * np.cos(2 * math.pi * pairs[..., 1])
-    return unit if (mean, std) == (0.0, 1.0) else mean + std * unit
+    return _moved(unit, mean, std)
 
 
 def bernoulli(key: Array, p: Array = 0.5, shape: tuple[int, ...] = ()) -> Array:
@@ -166,7 +174,7 @@ def permutation(key: Array, n: int) -> Array:
     """Return 0 ... n − 1 in random order, as i64[n].
 
     >>> permutation(key(0), 5)
-    array([1, 0, 3, 4, 2])
+    array([4, 0, 3, 1, 2])
     """
     words = bits(key, (n, 2))
     wide = np.astype(words, np.dtype(np.uint64))

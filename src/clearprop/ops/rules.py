@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..core.graph import Atom, Const, Eqn, Var
 from ..transform.simplify import Definition, Outcome, rewrite
 from .compare import where
@@ -17,8 +19,9 @@ from .shape import broadcast, permute, reshape_to, take_ranges
 
 
 def _is(atom: Atom, number: float) -> bool:
-    """Whether an atom is this number, everywhere."""
-    return isinstance(atom, Const) and (value := atom.uniform) is not None and bool(value == number)
+    """Whether an atom is this number, everywhere; −0 is not 0."""
+    value = atom.uniform if isinstance(atom, Const) else None
+    return value is not None and bool(value == number) and not (number == 0 and np.signbit(value))
 
 
 def _inner(eqn: Eqn, definition: Definition, primitive: Any) -> Eqn | None:
@@ -44,7 +47,7 @@ def times_one(eqn: Eqn, definition: Definition) -> Outcome:
 
 @rewrite(exact=True)
 def minus_zero(eqn: Eqn, definition: Definition) -> Outcome:
-    """x − 0 = x (x + 0 is not x where x is −0)."""
+    """x − 0 = x (x + 0 and x − (−0) are not x where x is −0)."""
     return _same(eqn, eqn.inputs[0]) if eqn.primitive is subtract and _is(eqn.inputs[1], 0) else None
 
 
@@ -133,9 +136,9 @@ def convert_to_same(eqn: Eqn, definition: Definition) -> Outcome:
     return _same(eqn, eqn.inputs[0]) if eqn.primitive is astype else None
 
 
-@rewrite(exact=True)
+@rewrite(exact=False)
 def sum_over_nothing(eqn: Eqn, definition: Definition) -> Outcome:
-    """A sum along no axis."""
+    """A sum along no axis is the array, but for the sign of zero."""
     return _same(eqn, eqn.inputs[0]) if eqn.primitive is sum_along and not eqn.params["axes"] else None
 
 

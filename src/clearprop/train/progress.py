@@ -92,5 +92,5 @@ class _Bar(Progress):
             )
 
     def epoch(self, row: Mapping[str, float]) -> None:
-        self.row = described(row)
+        self.row = described({name: row[name] for name in ("loss", "val_loss") if name in row})  # 80 columns
         self.bar.update(self.task, completed=row["epoch"], figures=self.row)

@@ -1,0 +1,5 @@
+"""``python -m clearprop``: the command line."""
+
+from .cli.main import run
+
+run()
