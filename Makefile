@@ -12,7 +12,7 @@ demo: $(VENV)/.installed
 	$(BIN)/clearprop train digits --output digits.safetensors
 
 test: $(VENV)/.developing
-	$(BIN)/python -m pytest -n auto
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 lint: $(VENV)/.developing
 	$(BIN)/ruff check src tests

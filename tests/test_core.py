@@ -157,6 +157,14 @@ def test_evaluation_keeps_every_value_and_warns_of_nothing() -> None:
     np.testing.assert_array_equal(values[graph.eqns[-1].out], np.zeros(3))
 
 
+def test_an_error_that_only_numbers_show_names_the_line() -> None:
+    graph = cp.make_graph(lambda x, i: np.sum(x[i]))(X, 0)
+    assert interpret(graph, [X, 2]) == [X[2]]
+    with pytest.raises(IndexError, match="out of bounds") as raised:
+        interpret(graph, [X, 3])
+    assert "  in gather, at " + __file__ in raised.value.__notes__[0]
+
+
 def test_interpreting_on_traced_values_inlines() -> None:
     inner = cp.make_graph(lambda x: np.exp(x) * 2)(X)
     outer = cp.make_graph(lambda x: interpret(inner, [np.sin(x)])[0])(X)

@@ -347,6 +347,7 @@ def test_float32_stays() -> None:
 def test_float16_and_mixed_dtypes() -> None:
     half = X.astype(np.float16)
     assert cp.grad(lambda x: np.sum(x * x))(half).dtype == np.float16
+    assert cp.value_and_grad(np.mean)(np.full(70_000, 4.0, np.float16))[0] == 4.0
     g32, g64 = cp.grad(lambda a, b: np.sum(a * b), (0, 1))(X.astype(np.float32), X)
     assert (g32.dtype, g64.dtype) == (np.float32, np.float64)
     np.testing.assert_allclose(cp.grad(lambda x, n: np.sum(x * n))(X, np.arange(3)), np.arange(3))

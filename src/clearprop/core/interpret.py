@@ -27,8 +27,12 @@ def evaluate(graph: Graph, args: Sequence[Array]) -> Values:
     values: Values = dict(zip(graph.inputs, args, strict=True))
     with np.errstate(all="ignore"):  # a branch that np.where discards may divide by zero
         for eqn in graph.eqns:
-            with located(eqn.where):
-                values[eqn.out] = eqn.primitive(*(read(values, a) for a in eqn.inputs), **eqn.params)
+            try:
+                with located(eqn.where):
+                    values[eqn.out] = eqn.primitive(*(read(values, a) for a in eqn.inputs), **eqn.params)
+            except Exception as error:  # what only the numbers show: an index out of range
+                error.add_note(f"  in {eqn.primitive.name}, at {eqn.where}")
+                raise
     return values
 
 

@@ -66,14 +66,15 @@ def _ask(function: Any, name: str) -> Callable[..., Any]:
 
 
 def _call(function: Any, name: str, args: Any, kwargs: dict[str, Any]) -> Any:
-    out = kwargs.get("out")
-    if any(o is not None for o in (out if isinstance(out, tuple) else (out,))):
-        refuse(
-            f"{name}(..., out=...) or an operator such as += would change an array in place; "
-            "a traced value cannot be changed.",
-            "Write x = x + y instead of x += y, and drop out=.",
-        )
-    kwargs = {k: v for k, v in kwargs.items() if v is not np._NoValue and k != "out"}
+    if kwargs:
+        out = kwargs.get("out")
+        if any(o is not None for o in (out if isinstance(out, tuple) else (out,))):
+            refuse(
+                f"{name}(..., out=...) or an operator such as += would change an array in place; "
+                "a traced value cannot be changed.",
+                "Write x = x + y instead of x += y, and drop out=.",
+            )
+        kwargs = {k: v for k, v in kwargs.items() if v is not np._NoValue and k != "out"}
     ours = _ask(function, name)
     try:
         return ours(*args, **kwargs)

@@ -97,7 +97,7 @@ def require_supported(dtype: np.dtype[Any], what: str) -> None:
 
 def broadcast_shapes(shapes: Sequence[tuple[int, ...]], what: str) -> tuple[int, ...]:
     """Return the shape that NumPy's broadcasting gives, or raise ShapeError."""
-    if all(shape == shapes[0] for shape in shapes):
+    if shapes and shapes.count(shapes[0]) == len(shapes):
         return shapes[0]
     try:
         return np.broadcast_shapes(*shapes)

@@ -103,8 +103,8 @@ def silu(x: Array) -> Array:
 def erf(x: Array) -> Array:
     """Return the error function 2/√π ∫₀ˣ e^(−t²) dt.
 
-    >>> erf(1.0)
-    np.float64(0.8427007929497149)
+    >>> erf(np.array([0.0, 1.0]))
+    array([0.        , 0.84270079])
     """
     return erf_of(as_float(x))
 

@@ -10,7 +10,7 @@ import numpy as np
 from ..core.errors import ShapeError
 from ..core.traced import Traced
 from ..core.types import Array, Axis, normalize_axes, type_of
-from .declare import as_float, implements
+from .declare import as_array, as_float, implements
 from .pointwise import stop_gradient as stop_gradient_of
 
 
@@ -47,7 +47,7 @@ def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
     x = as_float(x)
     peak = _peak(x, axis)
     y = np.log(np.sum(np.exp(x - peak), axis=axis, keepdims=True)) + peak
-    return y if keepdims else np.squeeze(y, axis=normalize_axes(axis, x.ndim, "logsumexp"))
+    return y if keepdims else np.squeeze(y, axis=normalize_axes(axis, x.ndim, "logsumexp"))[()]
 
 
 def softmax(x: Array, axis: Axis = -1) -> Array:
@@ -85,6 +85,8 @@ def mean(a: Array, axis: Axis = None, dtype: Any = None, keepdims: bool = False)
     n = _count(a, axis)
     if n == 0:
         raise ShapeError(f"mean of {type_of(a)} along {axis}: there is no element")
+    if a.dtype == np.float16 and dtype is None:  # as NumPy: a sum of halves overflows early
+        return mean(a, axis, np.float32, keepdims).astype(a.dtype)
     return np.sum(a, axis=axis, dtype=dtype, keepdims=keepdims) / n
 
 
@@ -93,7 +95,7 @@ def average(a: Array, axis: Any = None, weights: Array | None = None, keepdims: 
     """Mean, weighted if weights of a's shape, or of its one axis, are given."""
     if weights is None:
         return mean(a, axis=axis, keepdims=keepdims)
-    weights = weights if isinstance(weights, Traced) else np.asarray(weights)
+    a, weights = as_array(a), as_array(weights)
     if weights.shape != a.shape:
         if not isinstance(axis, int) or weights.shape != (a.shape[axis],):
             raise ShapeError(

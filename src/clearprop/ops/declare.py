@@ -15,14 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, wraps
 from typing import Any
 
 import numpy as np
 
 from ..core.errors import DTypeError
 from ..core.primitive import Constant, Derivative, Params, Primitive
-from ..core.traced import NUMPY
+from ..core.traced import NUMPY, Traced
 from ..core.types import Array, Type, broadcast_shapes, is_float, require_supported, shape_of
 
 Rule = Callable[..., Any]
@@ -118,6 +118,7 @@ def elementwise(
         arity = len(partials)
         primitive = declare(compute, _elementwise_type(ufunc), derivative, broadcaster(ufunc, arity), name)
 
+        @wraps(compute)
         def on_traced(*args: Array) -> Array:  # without keywords: dtype= and where= are refused
             return primitive(*args)
 
@@ -142,7 +143,8 @@ def loop(ufunc: np.ufunc, *dtypes: Any) -> tuple[np.dtype[Any], ...]:
 
 def _elementwise_type(ufunc: np.ufunc) -> Callable[..., Type]:
     def typed(*types: Type, **params: Any) -> Type:
-        return Type(types[-1].shape, loop(ufunc, *(t.dtype for t in types))[-1])
+        dtype, last = loop(ufunc, *[t.dtype for t in types])[-1], types[-1]
+        return last if dtype == last.dtype else Type(last.shape, dtype)
 
     return typed
 
@@ -153,15 +155,17 @@ def broadcaster(ufunc: np.ufunc, arity: int) -> Callable[[tuple[Any, ...]], tupl
     def prepare(args: tuple[Any, ...]) -> tuple[Any, ...]:
         if len(args) != arity:
             raise TypeError(f"np.{ufunc.__name__} takes {arity} arguments, not {len(args)}")
-        dtypes = loop(ufunc, *(weak_dtype(a) for a in args))
+        dtypes = loop(ufunc, *map(weak_dtype, args))
         shape = broadcast_shapes([shape_of(a) for a in args], ufunc.__name__)
-        return tuple(fit(a, dtype, shape) for a, dtype in zip(args, dtypes, strict=False))
+        return tuple([fit(a, dtype, shape) for a, dtype in zip(args, dtypes, strict=False)])
 
     return prepare
 
 
 def weak_dtype(value: Any) -> Any:
     """Return what NumPy's promotion should see: Python's int or float itself, or the dtype."""
+    if isinstance(value, Traced):
+        return value.dtype
     if type(value) in (int, float):
         return type(value)
     dtype = value.dtype if hasattr(value, "dtype") else np.asarray(value).dtype
@@ -182,7 +186,7 @@ def as_float(value: Array) -> Array:
 
 def fit(value: Array, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
     """Return the value with this dtype and, made explicit, this shape; constants are converted at once."""
-    if isinstance(value, (int, float, np.ndarray, np.generic, list, tuple)):
+    if not isinstance(value, Traced):
         array = np.asarray(value, dtype)
         return array if array.shape == shape else np.broadcast_to(array, shape)
     if value.dtype != dtype:

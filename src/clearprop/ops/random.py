@@ -5,7 +5,7 @@ is two 32-bit words. The stream of a key is the encryption of 0, 1, 2, ...; ``fo
 
 >>> from clearprop import random
 >>> random.uniform(random.key(0), (2,))
-array([0.40026638, 0.6024065 ], dtype=float32)
+array([0.39904642, 0.88052016], dtype=float32)
 """
 
 from __future__ import annotations
@@ -130,11 +130,10 @@ def uniform(
         high_part = np.astype(np.floor_divide(words[..., 0], np.uint32(2**5)), target)
         low_part = np.astype(np.floor_divide(words[..., 1], np.uint32(2**6)), target)
         unit = (high_part * 2.0**26 + low_part) * 2.0**-53
-    elif target.kind == "f":
+    elif target.kind == "f" and target.itemsize < 8:
         digits = np.finfo(target).nmant + 1
-        unit = (
-            np.astype(np.floor_divide(bits(key, sizes), np.uint32(2 ** (32 - digits))), target) * 2.0**-digits
-        )
+        words = np.floor_divide(bits(key, sizes), np.uint32(2 ** (32 - digits)))
+        unit = np.astype(words, target) * 2.0**-digits
     else:
         raise DTypeError(f"uniform(dtype={target}): must be a float dtype")
     return _moved(unit, low, high - low)

@@ -7,7 +7,7 @@
 >>> Decay(1.5)
 Traceback (most recent call last):
     ...
-clearprop.core.errors.ClearpropError: Decay(beta=1.5): beta must be a number in [0, 1)
+clearprop.core.errors.SettingError: Decay(beta=1.5): beta must be a number in [0, 1)
 """
 
 from __future__ import annotations

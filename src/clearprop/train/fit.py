@@ -86,7 +86,8 @@ def fit(
     >>> import numpy as np, clearprop as cp
     >>> x = np.linspace(-1, 1, 64)[:, None]
     >>> model = cp.nn.MLP(1, (16,), 1, activation=cp.tanh)
-    >>> run = cp.fit(model, (x, x ** 2), loss=cp.losses.mean_squared_error, epochs=100, progress=False)
+    >>> loss, adam = cp.losses.mean_squared_error, cp.optim.Adam(0.03)
+    >>> run = cp.fit(model, (x, x ** 2), loss=loss, optimizer=adam, epochs=100, progress=False)
     >>> run.history["loss"][0] > 0.1 > 0.01 > run.history["loss"][-1]
     True
     """
