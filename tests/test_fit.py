@@ -272,8 +272,12 @@ def test_plain_lines_where_there_is_no_terminal(capsys):
 def test_a_bar_on_a_terminal(monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setenv("TERM", "xterm")
-    fit(classifier(), (X, LABELS), loss=CE, epochs=3, progress=True)
-    assert capsys.readouterr().out == ""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    fit(classifier(), (X, LABELS), loss=CE, epochs=3, validation=0.2, metrics=["accuracy"], progress=True)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert all(word in err for word in ("epoch 1/3", "loss", "val accuracy", "rate 0.001", "0:00:00"))
 
 
 # ---- errors, early and in numbers

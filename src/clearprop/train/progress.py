@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -37,10 +37,20 @@ def progress_on(wanted: bool, epochs: int) -> Iterator[Progress]:
         yield _Lines(epochs)
 
 
-def described(row: Mapping[str, float]) -> str:
-    """Return an epoch's figures in words: ``loss 0.1234  accuracy 0.951``."""
-    names = [name for name in row if name not in ("epoch", "seconds")]
-    return "  ".join(f"{name.replace('_', ' ')} {row[name]:.4g}" for name in names)
+def described(row: Mapping[str, float], names: Iterable[str], digits: int = 4) -> str:
+    """Return some of an epoch's figures in words: ``loss 0.1234  accuracy 0.951``."""
+    return "  ".join(f"{name.replace('_', ' ')} {row[name]:.{digits}g}" for name in names)
+
+
+def telling(row: Mapping[str, float]) -> list[str]:
+    """Return the figures that fit beside a bar on 80 columns: the loss, how well it goes, the rate.
+
+    How well it goes is the first metric or else the loss, of the validation data if there are any.
+    """
+    metrics = [n for n in row if n not in ("epoch", "loss", "val_loss", "rate", "seconds")]
+    held = [n for n in metrics if n.startswith("val_")]
+    best = held or (["val_loss"] if "val_loss" in row and not metrics else metrics)
+    return ["loss", *best[:1], "rate"]
 
 
 class _Lines(Progress):
@@ -52,9 +62,9 @@ class _Lines(Progress):
         n = int(row["epoch"])
         if n == 1 or n % self.every == 0 or n == self.epochs:
             left = (time.perf_counter() - self.start) / n * (self.epochs - n)
-            width = len(str(self.epochs))
+            width, names = len(str(self.epochs)), [k for k in row if k not in ("epoch", "seconds")]
             print(  # noqa: T201  # progress is for people
-                f"epoch {n:{width}}/{self.epochs}  {described(row)}  {left:.0f} s left",
+                f"epoch {n:{width}}/{self.epochs}  {described(row, names)}  {left:.0f} s left",
                 file=sys.stderr,
                 flush=True,
             )
@@ -67,11 +77,11 @@ def _bar(total: int) -> Iterator[Any]:
 
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(bar_width=None),
         TextColumn("{task.fields[figures]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=Console(stderr=True), transient=True, expand=True) as bar:
         bar.add_task("epoch 1", total=total, figures="")
         yield bar
 
@@ -85,12 +95,12 @@ class _Bar(Progress):
         now = time.perf_counter()
         if now >= self.next:
             self.next = now + _PAUSE
-            figures = self.row or f"loss {step.loss:.4g}  rate {step.rate:.4g}"
+            figures = self.row or f"loss {step.loss:.3g}  rate {step.rate:.3g}"
             done = f"epoch {step.epoch}/{self.epochs}"
             self.bar.update(
                 self.task, completed=step.epoch - 1 + step.done, description=done, figures=figures
             )
 
     def epoch(self, row: Mapping[str, float]) -> None:
-        self.row = described({name: row[name] for name in ("loss", "val_loss") if name in row})  # 80 columns
+        self.row = described(row, telling(row), digits=3)
         self.bar.update(self.task, completed=row["epoch"], figures=self.row)
