@@ -21,6 +21,7 @@ import clearprop as cp
 from clearprop import random
 
 DOMAINS = {"f": (-2, 2), "p": (0.3, 2.3), "u": (-0.9, 0.9), "g": (1.2, 3.2), "c": (-2, 2)}
+MOVED = "fpug"  # the letters of arguments that derivatives are taken in
 
 
 @dataclass(frozen=True)

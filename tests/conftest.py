@@ -1,4 +1,11 @@
+"""Every run of the tests is the same, whoever starts it."""
+
+import signal
+
 from hypothesis import settings
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
+
+# a shell that runs the tests in the background has them, and what they start, ignore Ctrl-C; some send it
+signal.signal(signal.SIGINT, signal.default_int_handler)

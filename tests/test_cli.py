@@ -657,7 +657,7 @@ def test_ctrl_c_ends_the_training_and_saves(folder):
     assert process.stderr.readline().startswith("epoch")
     time.sleep(0.2)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate()
+    out, err = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "Traceback" not in err
     assert "interrupted, what was learned is kept" in out

@@ -111,9 +111,9 @@ def test_parts_of_graphs_print() -> None:
 def test_graphs_are_frozen() -> None:
     graph = cp.make_graph(np.exp)(X)
     with pytest.raises(FrozenInstanceError):
-        graph.name = "other"  # type: ignore[misc]  # that is the test
+        graph.name = "other"
     with pytest.raises(TypeError):
-        graph.eqns[0].params["axis"] = 1  # type: ignore[index]  # that is the test
+        graph.eqns[0].params["axis"] = 1
     constant = Const(X.copy()).owned()
     assert not constant.value.flags.writeable
 
@@ -213,7 +213,7 @@ def test_a_value_of_an_inner_function_leaks_too() -> None:
     kept: list[Any] = []
 
     def f(x: Any) -> Any:
-        cp.grad(lambda y: kept.append(y) or y * x)(1.0)  # type: ignore[func-returns-value]  # on purpose
+        cp.grad(lambda y: kept.append(y) or y * x)(1.0)
         return x * kept[0]
 
     with pytest.raises(TraceError, match="was kept after"):

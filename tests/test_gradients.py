@@ -462,7 +462,7 @@ class wrong_rule:
         self.primitive, self.derivative = PRIMITIVES[name], derivative
 
     def __enter__(self) -> None:
-        self.right: Callable[..., Any] = self.primitive.derivative  # type: ignore[assignment]  # any value
+        self.right: Callable[..., Any] = self.primitive.derivative
         object.__setattr__(self.primitive, "derivative", self.derivative)
 
     def __exit__(self, *error: object) -> None:

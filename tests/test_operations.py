@@ -11,7 +11,7 @@ import pytest
 from scipy import special
 
 import clearprop as cp
-from cases import CASES, DOMAINS, ELEMENTWISE, Case, draw
+from cases import CASES, DOMAINS, ELEMENTWISE, MOVED, Case, draw
 from clearprop.core import traced
 from clearprop.core.graph import Graph
 from clearprop.core.interpret import interpret
@@ -21,7 +21,7 @@ from clearprop.ops import PRIMITIVES
 from clearprop.transform.simplify import simplify
 
 each_case = pytest.mark.parametrize("case", CASES, ids=repr)
-DIFFERENTIABLE = [c for c in CASES if any(word[0] in "fpug" for word in c.inputs.split())]
+DIFFERENTIABLE = [c for c in CASES if any(word[0] in MOVED for word in c.inputs.split())]
 each_differentiable = pytest.mark.parametrize("case", DIFFERENTIABLE, ids=repr)
 each_elementwise = pytest.mark.parametrize("case", ELEMENTWISE, ids=repr)
 FLOATS = (np.float32, np.float64)
@@ -51,7 +51,7 @@ class Differentiable:
     def __init__(self, case: Case, args: list[Any]) -> None:
         self.case, self.args = case, args
         letters = [word[0] for word in case.inputs.split()]
-        self.places = [i for i, letter in enumerate(letters) if letter in DOMAINS and letter != "c"]
+        self.places = [i for i, letter in enumerate(letters) if letter in MOVED]
         self.xs = [args[i] for i in self.places]
         self.ys = self(*self.xs)
         rng = np.random.default_rng(0)

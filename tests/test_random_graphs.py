@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import clearprop as cp
-from cases import DOMAINS, Case, draw
+from cases import DOMAINS, MOVED, Case, draw
 from clearprop.core.interpret import interpret
 from clearprop.core.tree import leaves
 from clearprop.core.types import type_of
@@ -41,7 +41,7 @@ def composed(program: Program) -> Callable[..., list[Any]]:
         for case, picks in program:
             args = draw(case.inputs, xs[0].dtype, case.name)
             for i, (word, pick) in enumerate(zip(case.inputs.split(), picks, strict=False)):
-                if word[0] in DOMAINS:
+                if word[0] in MOVED:
                     args[i] = adapted(pool[pick % len(pool)], word[0], args[i].shape)
             results = leaves(case.function(*args))
             pool += [y for y in results if type_of(y).dtype.kind == "f" and type_of(y).size]
