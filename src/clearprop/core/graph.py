@@ -72,11 +72,11 @@ class Const:
 
     def owned(self) -> Const:
         """Return this constant with an array that nobody else can change; of one number, held once."""
-        copy = self.value.copy()
+        copy = np.array(self.value if self.uniform is None else self.uniform, order="C")
         if copy.size:
             elements = copy.reshape(-1, 1).view(np.uint8)
             if (elements == elements[0]).all():  # bit for bit: NaN too, but not 0 and −0
-                copy = np.broadcast_to(copy.reshape(-1)[:1].reshape((1,) * copy.ndim).copy(), copy.shape)
+                copy = np.broadcast_to(copy.reshape(-1)[0].copy(), self.value.shape)
         copy.flags.writeable = False
         return Const(copy)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .lowering import Lowering
 from .trace import record
 from .traced import Traced
 from .types import Array, Type
@@ -66,6 +67,8 @@ class Primitive:
         The type rule: ``typed(*types, **params)`` is the Type of the result.
     derivative : Derivative
         Of which kind the derivative is, with its rules.
+    lowering : Lowering
+        Of which kind the operation is for a compiler.
     prepare : callable or None
         Brings the arguments of a recorded call to what the type rule expects: dtypes promoted,
         broadcasting made explicit.
@@ -75,6 +78,7 @@ class Primitive:
     compute: Callable[..., Any]
     typed: Callable[..., Type]
     derivative: Derivative
+    lowering: Lowering
     prepare: Callable[[tuple[Any, ...]], tuple[Any, ...]] | None = None
     __doc__: str = ""
 

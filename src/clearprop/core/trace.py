@@ -17,7 +17,7 @@ from .check import check
 from .errors import ClearpropError
 from .graph import Atom, Const, Eqn, Graph, Location, Var
 from .traced import Traced, placed, refuse, user_location
-from .types import Array, Type, require_supported
+from .types import Array, Type, native, require_supported
 
 if TYPE_CHECKING:
     from .primitive import Primitive
@@ -38,7 +38,7 @@ class Recording:
         if not isinstance(value, Traced):
             array = np.asarray(value)
             require_supported(array.dtype, "A value used in a traced function")
-            return Const(array)
+            return Const(native(array))
         if value.recording is self:
             return value.variable
         if not value.recording.open:

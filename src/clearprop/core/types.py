@@ -95,6 +95,11 @@ def require_supported(dtype: np.dtype[Any], what: str) -> None:
         )
 
 
+def native(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return the array in this machine's byte order."""
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
 def broadcast_shapes(shapes: Sequence[tuple[int, ...]], what: str) -> tuple[int, ...]:
     """Return the shape that NumPy's broadcasting gives, or raise ShapeError."""
     if shapes and shapes.count(shapes[0]) == len(shapes):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import DTypeError
+from ..core.lowering import Map, Pick, Sort
 from ..core.types import Array, Type, broadcast_shapes, shape_of
 from .declare import constant, elementwise, fit, linear, loop, weak_dtype
 
@@ -138,6 +139,7 @@ def _where_false(ct: Array, condition: Array, x: Array, y: Array) -> Array:
     _where_true,
     _where_false,
     typed=lambda condition, x, y: x,
+    lowering=Map("where"),
     prepare=_prepare_where,
 )
 def where(condition: Array, x: Array, y: Array) -> Array:
@@ -152,19 +154,19 @@ def _index_type(x: Type, *, axis: int) -> Type:
     return Type(x.shape[:axis] + x.shape[axis + 1 :], np.int64)
 
 
-@constant(typed=_index_type, name="argmax")
+@constant(typed=_index_type, lowering=Pick("greater"), name="argmax")
 def argmax_along(x: Array, *, axis: int) -> Array:
     """The index of the largest element, the first at a tie."""
     return np.argmax(x, axis=axis)
 
 
-@constant(typed=_index_type, name="argmin")
+@constant(typed=_index_type, lowering=Pick("less"), name="argmin")
 def argmin_along(x: Array, *, axis: int) -> Array:
     """The index of the smallest element, the first at a tie."""
     return np.argmin(x, axis=axis)
 
 
-@constant(typed=lambda x, *, axis: Type(x.shape, np.int64), name="argsort")
+@constant(typed=lambda x, *, axis: Type(x.shape, np.int64), lowering=Sort(), name="argsort")
 def argsort_along(x: Array, *, axis: int) -> Array:
     """The indices that sort x, equal elements in their order."""
     if x.dtype == object:

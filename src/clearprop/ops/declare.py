@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import DTypeError
+from ..core.lowering import Lowering, Map
 from ..core.primitive import Constant, Derivative, Params, Primitive
 from ..core.traced import NUMPY, Traced
 from ..core.types import Array, Type, broadcast_shapes, is_float, require_supported, shape_of
@@ -36,12 +37,13 @@ def declare(
     compute: Callable[..., Any],
     typed: Callable[..., Type],
     derivative: Derivative,
+    lowering: Lowering,
     prepare: Callable[[tuple[Any, ...]], tuple[Any, ...]] | None = None,
     name: str = "",
 ) -> Primitive:
     """Make a Primitive of a NumPy function and enter it into the table."""
     primitive = Primitive(
-        name or compute.__name__, compute, typed, derivative, prepare, compute.__doc__ or ""
+        name or compute.__name__, compute, typed, derivative, lowering, prepare, compute.__doc__ or ""
     )
     if primitive.name in PRIMITIVES:
         raise ValueError(f"an operation named {primitive.name} is declared already")
@@ -116,7 +118,14 @@ def elementwise(
         ufunc = like or (own if isinstance(own, np.ufunc) else np.exp)
         derivative: Derivative = Elementwise(partials) if any(partials) else Constant()
         arity = len(partials)
-        primitive = declare(compute, _elementwise_type(ufunc), derivative, broadcaster(ufunc, arity), name)
+        primitive = declare(
+            compute,
+            _elementwise_type(ufunc),
+            derivative,
+            Map(name or compute.__name__),
+            broadcaster(ufunc, arity),
+            name,
+        )
 
         @wraps(compute)
         def on_traced(*args: Array) -> Array:  # without keywords: dtype= and where= are refused
@@ -268,20 +277,28 @@ def _linear(kind: type[Linear], transposes: tuple[Rule | None, ...], **options: 
 
 
 def linear(
-    *transposes: Rule | None, typed: Callable[..., Type], name: str = "", prepare: Any = None
+    *transposes: Rule | None,
+    typed: Callable[..., Type],
+    lowering: Lowering,
+    name: str = "",
+    prepare: Any = None,
 ) -> Decorator:
     """Declare an operation linear in its arguments together; ``transpose(ct, *xs, **params)`` for each.
 
     If there are more arguments than transposes, one rule serves all: ``transpose(i, ct, *xs, **params)``.
     """
-    return _linear(Linear, transposes, typed=typed, name=name, prepare=prepare)
+    return _linear(Linear, transposes, typed=typed, lowering=lowering, name=name, prepare=prepare)
 
 
 def multilinear(
-    *transposes: Rule | None, typed: Callable[..., Type], name: str = "", prepare: Any = None
+    *transposes: Rule | None,
+    typed: Callable[..., Type],
+    lowering: Lowering,
+    name: str = "",
+    prepare: Any = None,
 ) -> Decorator:
     """Declare an operation linear in each argument: ``transpose(ct, *xs, **params)`` for each."""
-    return _linear(Multilinear, transposes, typed=typed, name=name, prepare=prepare)
+    return _linear(Multilinear, transposes, typed=typed, lowering=lowering, name=name, prepare=prepare)
 
 
 # ---- the rest
@@ -306,20 +323,22 @@ class ByHand(Derivative):
         return self.forward(ts[0], y, *xs, **params)
 
 
-def by_hand(vjp: Rule, jvp: Rule, *, typed: Callable[..., Type], name: str = "") -> Decorator:
+def by_hand(
+    vjp: Rule, jvp: Rule, *, typed: Callable[..., Type], lowering: Lowering, name: str = ""
+) -> Decorator:
     """Declare an operation of one argument by ``vjp(ct, y, x, **params)`` and ``jvp(t, y, x, **params)``."""
 
     def decorate(compute: Callable[..., Any]) -> Primitive:
-        return declare(compute, typed, ByHand(vjp, jvp), name=name)
+        return declare(compute, typed, ByHand(vjp, jvp), lowering, name=name)
 
     return decorate
 
 
-def constant(*, typed: Callable[..., Type], name: str = "") -> Decorator:
+def constant(*, typed: Callable[..., Type], lowering: Lowering, name: str = "") -> Decorator:
     """Declare an operation through which no path leads."""
 
     def decorate(compute: Callable[..., Any]) -> Primitive:
-        return declare(compute, typed, Constant(), name=name)
+        return declare(compute, typed, Constant(), lowering, name=name)
 
     return decorate
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import SettingError, ShapeError
+from ..core.lowering import Gather, Scatter
 from ..core.traced import Traced, refuse
 from ..core.types import Array, Type, broadcast_shapes, normalize_axis, shape_of, type_of
 from .declare import fit, implements, linear
@@ -53,7 +54,7 @@ def _scatter_transpose(i: int, ct: Array, x: Array, *indices: Array, shape: tupl
     return gather_leading(ct, *indices) if i == 0 else None
 
 
-@linear(_gather_transpose, typed=_gather_type, name="gather", prepare=_prepare_gather)
+@linear(_gather_transpose, typed=_gather_type, lowering=Gather(), name="gather", prepare=_prepare_gather)
 def gather_leading(x: Array, *indices: Array) -> Array:
     """x[i, j, ...]: the elements at integer indices of the leading axes."""
     return x[indices]
@@ -62,6 +63,7 @@ def gather_leading(x: Array, *indices: Array) -> Array:
 @linear(
     _scatter_transpose,
     typed=lambda x, *indices, shape: Type(shape, x.dtype),
+    lowering=Scatter(),
     name="scatter_add",
     prepare=_prepare_gather,
 )

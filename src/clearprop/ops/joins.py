@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import SettingError, ShapeError
+from ..core.lowering import Place, result_layouts
 from ..core.types import Array, Axis, Type, normalize_axes, normalize_axis, type_of
 from .declare import as_array, fit, implements, linear
 from .shape import (
@@ -49,7 +50,13 @@ def _promote(xs: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(fit(x, dtype, np.shape(x)) for x in xs)
 
 
-@linear(_part, typed=_concatenate_type, name="concatenate", prepare=_promote)
+@linear(
+    _part,
+    typed=_concatenate_type,
+    lowering=Place(result_layouts, zeros=False),
+    name="concatenate",
+    prepare=_promote,
+)
 def join(*xs: Array, axis: int) -> Array:
     """Arrays one after the other along an axis; each gets back its part."""
     return np.concatenate(xs, axis=axis)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import ShapeError
+from ..core.lowering import Contract
 from ..core.types import Array, Type, broadcast_shapes, normalize_axis, shape_of, type_of
 from .declare import as_array, as_float, fit, implements, loop, multilinear, weak_dtype
 from .index import diagonal
@@ -38,6 +39,7 @@ def _to_right(ct: Array, a: Array, b: Array) -> Array:
     _to_left,
     _to_right,
     typed=_matmul_type,
+    lowering=Contract(),
     name="matmul",
     prepare=_promote,
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..core.lowering import Map
 from ..core.types import Array, Type
 from .declare import broadcaster, constant, elementwise, linear, multilinear
 
@@ -30,6 +31,7 @@ def _to_slope(g: Array, ct: Array, slope: Array) -> Array:
     _to_error,
     _to_slope,
     typed=_same_type,
+    lowering=Map("chain"),
     prepare=broadcaster(np.multiply, 2),
 )
 def chain(ct: Array, slope: Array) -> Array:
@@ -44,13 +46,13 @@ def _convert_back(ct: Array, x: Array, *, dtype: np.dtype[np.generic]) -> Array 
     return astype(ct, dtype=x.dtype) if x.dtype.kind == "f" and np.dtype(dtype).kind == "f" else None
 
 
-@linear(_convert_back, typed=lambda x, *, dtype: Type(x.shape, dtype))
+@linear(_convert_back, typed=lambda x, *, dtype: Type(x.shape, dtype), lowering=Map("convert"))
 def astype(x: Array, *, dtype: np.dtype[np.generic]) -> Array:
     """x in another dtype; a path only from float to float."""
     return np.asarray(x).astype(dtype)
 
 
-@constant(typed=_same_type)
+@constant(typed=_same_type, lowering=Map("identity"))
 def stop_gradient(x: Array) -> Array:
     """x itself, with no path to it: its derivative is taken as 0."""
     return x

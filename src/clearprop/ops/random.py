@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import DTypeError, ShapeError
+from ..core.lowering import Draw
 from ..core.traced import Traced
 from ..core.types import Array, Type, type_of
 from .declare import PRIMITIVES, constant
@@ -45,7 +46,7 @@ def _bits_type(key: Type, word: Type, *, shape: tuple[int, ...], domain: int) ->
     return Type(shape, np.uint32)
 
 
-@constant(typed=_bits_type)
+@constant(typed=_bits_type, lowering=Draw())
 def random_bits(key: Array, word: Array, *, shape: tuple[int, ...], domain: int) -> Array:
     """32 random bits an element: element 4n + i is word i of the encrypted counter (n, word, domain)."""
     if type_of(key) != Type((2,), np.uint32):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import ShapeError
+from ..core.lowering import Fold, Scan
 from ..core.types import Array, Axis, Type, normalize_axes, normalize_axis, type_of
 from .compare import argmax_along, argmin_along, argsort_along
 from .declare import by_hand, constant, fit, implements, linear
@@ -33,7 +34,7 @@ def _sum_type(x: Type, *, axes: tuple[int, ...]) -> Type:
     return Type(_reduced(x, axes), dtype)
 
 
-@linear(lambda ct, x, *, axes: spread(ct, x, axes), typed=_sum_type, name="sum")
+@linear(lambda ct, x, *, axes: spread(ct, x, axes), typed=_sum_type, lowering=Fold("add"), name="sum")
 def sum_along(x: Array, *, axes: tuple[int, ...]) -> Array:
     """Σ x along axes; every element has the slope 1."""
     return np.sum(x, axis=axes)
@@ -59,25 +60,27 @@ def _extreme_type(x: Type, *, axes: tuple[int, ...]) -> Type:
     return Type(_reduced(x, axes), x.dtype)
 
 
-@by_hand(_extreme_vjp, _extreme_jvp, typed=_extreme_type, name="max")
+@by_hand(_extreme_vjp, _extreme_jvp, typed=_extreme_type, lowering=Fold("maximum"), name="max")
 def max_along(x: Array, *, axes: tuple[int, ...]) -> Array:
     """The largest element; slope 1 to it, 1/k to each of k equal ones."""
     return np.max(x, axis=axes)
 
 
-@by_hand(_extreme_vjp, _extreme_jvp, typed=_extreme_type, name="min")
+@by_hand(_extreme_vjp, _extreme_jvp, typed=_extreme_type, lowering=Fold("minimum"), name="min")
 def min_along(x: Array, *, axes: tuple[int, ...]) -> Array:
     """The smallest element; slope 1 to it, 1/k to each of k equal ones."""
     return np.min(x, axis=axes)
 
 
-@constant(typed=lambda x, *, axes: Type(_reduced(x, axes), np.bool_), name="any")
+@constant(typed=lambda x, *, axes: Type(_reduced(x, axes), np.bool_), lowering=Fold("logical_or"), name="any")
 def any_along(x: Array, *, axes: tuple[int, ...]) -> Array:
     """Whether some element is not 0."""
     return np.any(x, axis=axes)
 
 
-@constant(typed=lambda x, *, axes: Type(_reduced(x, axes), np.bool_), name="all")
+@constant(
+    typed=lambda x, *, axes: Type(_reduced(x, axes), np.bool_), lowering=Fold("logical_and"), name="all"
+)
 def all_along(x: Array, *, axes: tuple[int, ...]) -> Array:
     """Whether every element is not 0."""
     return np.all(x, axis=axes)
@@ -90,6 +93,7 @@ def _reversed_cumsum(ct: Array, x: Array, *, axis: int) -> Array:
 @linear(
     _reversed_cumsum,
     typed=lambda x, *, axis: Type(x.shape, _sum_type(x, axes=(axis,)).dtype),
+    lowering=Scan("add"),
     name="cumsum",
 )
 def cumsum_along(x: Array, *, axis: int) -> Array:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import ShapeError
+from ..core.lowering import Layout, Place, View
 from ..core.types import Array, Type, broadcast_shapes, normalize_axes, normalize_axis, type_of
 from .declare import as_array, implements, linear
 
@@ -28,7 +29,7 @@ def _reshape_back(ct: Array, x: Array, *, shape: Shape) -> Array:
     return reshape_to(ct, shape=x.shape)
 
 
-@linear(_reshape_back, typed=_reshape_type, name="reshape")
+@linear(_reshape_back, typed=_reshape_type, lowering=View(Layout.reshaped), name="reshape")
 def reshape_to(x: Array, *, shape: Shape) -> Array:
     """The same elements, in row order, in another shape."""
     return np.reshape(x, shape)
@@ -45,6 +46,7 @@ def _permute_back(ct: Array, x: Array, *, axes: Shape) -> Array:
 @linear(
     _permute_back,
     typed=lambda x, *, axes: Type(tuple(x.shape[a] for a in axes), x.dtype),
+    lowering=View(Layout.permuted),
     name="transpose",
 )
 def permute(x: Array, *, axes: Shape) -> Array:
@@ -65,7 +67,12 @@ def _broadcast_type(x: Type, *, shape: Shape) -> Type:
     return Type(shape, x.dtype)
 
 
-@linear(lambda ct, x, *, shape: _sum_to(ct, x.shape), typed=_broadcast_type, name="broadcast_to")
+@linear(
+    lambda ct, x, *, shape: _sum_to(ct, x.shape),
+    typed=_broadcast_type,
+    lowering=View(Layout.broadcast),
+    name="broadcast_to",
+)
 def broadcast(x: Array, *, shape: Shape) -> Array:
     """Repeated along new axes and axes of length 1."""
     return np.broadcast_to(x, shape)
@@ -90,6 +97,7 @@ def _slice_back(ct: Array, x: Array, *, ranges: Ranges) -> Array:
 @linear(
     _slice_back,
     typed=lambda x, *, ranges: Type(tuple(n for _, _, n in ranges), x.dtype),
+    lowering=View(Layout.sliced),
     name="slice",
 )
 def take_ranges(x: Array, *, ranges: Ranges) -> Array:
@@ -100,6 +108,7 @@ def take_ranges(x: Array, *, ranges: Ranges) -> Array:
 @linear(
     lambda ct, x, *, ranges, shape: take_ranges(ct, ranges=ranges),
     typed=lambda x, *, ranges, shape: Type(shape, x.dtype),
+    lowering=Place(lambda result, types, *, ranges, shape: [result.sliced(ranges)], zeros=True),
 )
 def unslice(x: Array, *, ranges: Ranges, shape: Shape) -> Array:
     """Zeros, with x where slice would read."""
