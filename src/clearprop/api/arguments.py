@@ -13,9 +13,17 @@ from ..core.errors import DTypeError, SettingError
 from ..core.graph import Graph
 from ..core.trace import trace
 from ..core.traced import Traced
-from ..core.types import Array, is_float, require_supported, type_of
+from ..core.types import Array, is_float, native, require_supported, type_of
 
 Argnums = int | Sequence[int]
+
+
+def settings(argnums: Argnums, count: int) -> set[int]:
+    """Return which of so many positional arguments are settings; one that was left to its default is not there."""
+    given: list[Any] = list(argnums) if isinstance(argnums, (tuple, list)) else [argnums]
+    if not all(isinstance(n, (int, np.integer)) for n in given):
+        raise SettingError(f"static_argnums={argnums!r}: must be the numbers of positional arguments")
+    return {int(n) % count for n in given if -count <= n < count}
 
 
 def function_name(function: Callable[..., Any]) -> str:
@@ -102,7 +110,7 @@ def _as_array(leaf: Any, name: str) -> Array:
         return leaf
     array = np.asarray(leaf)
     require_supported(array.dtype, f"argument {name!r}")
-    return array
+    return native(array)
 
 
 def _labels(function: Callable[..., Any], n: int) -> list[str]:

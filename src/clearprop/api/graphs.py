@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from ..core import tree
 from ..core.errors import TraceError
 from ..core.graph import Graph
-from .arguments import Arguments, function_name
+from .arguments import Argnums, Arguments, function_name, settings
 
 
-def make_graph(function: Callable[..., Any], static_argnums: Sequence[int] = ()) -> Callable[..., Graph]:
+def make_graph(function: Callable[..., Any], static_argnums: Argnums = ()) -> Callable[..., Graph]:
     """Return a function that gives the graph of ``function`` for arguments of these types.
 
     Parameters
     ----------
     function : callable
         Of nested structures of arrays.
-    static_argnums : sequence of int
+    static_argnums : int or sequence of int
         Positional arguments that are settings, such as a shape or a flag: passed on, not traced.
 
     Returns
@@ -40,7 +40,7 @@ def make_graph(function: Callable[..., Any], static_argnums: Sequence[int] = ())
 
     @functools.wraps(function)
     def graph_of(*args: Any, **kwargs: Any) -> Graph:
-        static = {n % len(args) for n in static_argnums}
+        static = settings(static_argnums, len(args))
         call = Arguments(function, args, kwargs, [n for n in range(len(args)) if n not in static])
         graph, inputs = call.trace(lambda *leaves: tree.leaves(call.call(leaves)))
         if len(inputs) > len(call.leaves):

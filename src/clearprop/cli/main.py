@@ -15,6 +15,7 @@ import typer
 
 from .._version import __version__
 from ..core.errors import ClearpropError
+from .cache import cache
 from .check import check
 from .exits import BAD_INPUT, FAILED, FINE, INTERRUPTED
 from .output import fail
@@ -90,6 +91,7 @@ _add(
     "clearprop predict iris.safetensors new.csv --output predictions.csv",
 )
 _add(check)
+_add(cache, "clearprop cache", "clearprop cache --clear")
 
 
 def _show_version(wanted: bool) -> None:

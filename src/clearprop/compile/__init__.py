@@ -1,0 +1,1 @@
+"""Graph to machine code: schedule, tiles, LLVM text, and what runs it."""

@@ -1,0 +1,301 @@
+"""How a matrix product is cut: which operand is whose, tiles, panels, blocks of the sum, and what is copied first."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from .microkernel import accumulators
+from .target import Target
+
+NEAR = 64 * 1024  # bytes of an operand that are read in place whatever their strides
+FAR = 512 * 1024  # and bytes that are if the strides spread them over a cache
+CONFLICT = 512  # bytes: lines that lie multiples of it apart share too few places in a cache
+BLOCK = 512 * 1024  # bytes of A that a pass over the panels keeps in the second cache
+DOTS = 16  # rows of dot products at most, since they are taken one by one
+DEPTH = 3200  # bytes of a row of A that a tile goes through before it is put down
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where a matrix's elements are: X[i, j] is ``i * row + j * column`` elements from the first."""
+
+    row: int
+    column: int
+
+    @property
+    def T(self) -> Layout:
+        """The transposed matrix's layout."""
+        return Layout(self.column, self.row)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Tiles of one height, one below the other: tiles `first` to `stop`, from row `start` on."""
+
+    height: int
+    first: int
+    stop: int
+    start: int
+
+
+@dataclass(frozen=True)
+class Panels:
+    """Panels of one width, side by side: panels `first` to `stop`, from column `start` on.
+
+    ``columns`` of a panel's ``vectors`` · lanes exist. In place, B is read where it lies.
+    """
+
+    vectors: int
+    columns: int
+    width: int
+    first: int
+    stop: int
+    start: int
+    in_place: bool
+
+    @property
+    def ragged(self) -> bool:
+        """Whether the last vector has lanes beyond the matrix."""
+        return self.columns < self.width
+
+
+def heights(m: int, least: int, most: int) -> tuple[Rows, ...]:
+    """Cut rows into tiles: all of one height from `least` to `most` if one fits, else of two that differ by 1.
+
+    >>> [(r.height, r.stop - r.first) for r in heights(200, 7, 14)]
+    [(10, 20)]
+    >>> [(r.height, r.stop - r.first) for r in heights(31, 7, 14)]
+    [(11, 1), (10, 2)]
+    """
+    for height in range(min(m, most), least - 1, -1):
+        if m % height == 0:
+            return (Rows(height, 0, m // height, 0),)
+    tiles = math.ceil(m / most)
+    height, taller = divmod(m, tiles)
+    return tuple(
+        Rows(*r)
+        for r in ((height + 1, 0, taller, 0), (height, taller, tiles, taller * (height + 1)))
+        if r[1] < r[2]
+    )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A product C[m, n] = A[m, k] B[k, n] and how it is cut.
+
+    If `turned`, this is the product Cᵀ = Bᵀ Aᵀ that stands for the one asked for. If `dotted`, results are
+    dot products of columns of B, read in place, with single rows of A.
+    """
+
+    target: Target
+    dtype: np.dtype[np.floating]
+    m: int
+    n: int
+    k: int
+    a: Layout
+    b: Layout
+    c: Layout
+    direct: bool
+    turned: bool = False
+    dotted: bool = False
+
+    @property
+    def transposed(self) -> Plan:
+        """The product of the transposed matrices."""
+        return replace(self, m=self.n, n=self.m, a=self.b.T, b=self.a.T, c=self.c.T, turned=not self.turned)
+
+    @property
+    def lanes(self) -> int:
+        """Elements of a vector."""
+        return self.target.lanes(self.dtype.itemsize)
+
+    @property
+    def masks(self) -> bool:
+        """Whether the target loads and stores some lanes as fast as all."""
+        return self.target.vector_bytes >= 64
+
+    @cached_property
+    def vectors(self) -> int:
+        """Vectors across a tile: two, but more where there are too few rows to keep the processor busy."""
+        if self.dotted:
+            return 1
+        rows = min(self.m, 4)
+        return min(max(2, 8 // rows), math.ceil(self.n / self.lanes))
+
+    @cached_property
+    def rows(self) -> tuple[Rows, ...]:
+        """All tiles' rows."""
+        if self.dotted:
+            return heights(self.m, 1, 1)
+        most = min(accumulators(self.target) // self.vectors, 16)
+        busy = math.ceil(12 / self.vectors)  # chains of multiply-adds that hide how long each takes
+        return heights(self.m, max(most // 2, min(busy, most)), most)
+
+    @cached_property
+    def panels(self) -> tuple[Panels, ...]:
+        """All panels."""
+        width = self.vectors * self.lanes
+        full, rest = divmod(self.n, width)
+        found = []
+        if full:
+            found.append(Panels(self.vectors, width, width, 0, full, 0, self.reads_b))
+        if rest:
+            vectors = math.ceil(rest / self.lanes)
+            ragged = rest < vectors * self.lanes
+            in_place = self.dotted or (self.reads_b and (self.masks or not ragged))
+            found.append(Panels(vectors, rest, vectors * self.lanes, full, full + 1, full * width, in_place))
+        return tuple(found)
+
+    @property
+    def tile_count(self) -> int:
+        """Tiles in a column of tiles."""
+        return self.rows[-1].stop
+
+    @property
+    def panel_count(self) -> int:
+        """Panels in all."""
+        return self.panels[-1].stop
+
+    # ---- what is copied
+
+    def _lies_well(self, lines: int, distance: int) -> bool:
+        """Whether lines of an operand lie so that caches and address tables hold them without a copy."""
+        step = distance * self.dtype.itemsize
+        return lines * step <= (FAR if step % CONFLICT else NEAR)
+
+    @cached_property
+    def reads_b(self) -> bool:
+        """Whether B can be read in place."""
+        if self.dotted:
+            return True
+        return self.b.column == 1 and (
+            self.m <= 2 * self.rows[0].height or self._lies_well(self.depth, self.b.row)
+        )
+
+    @cached_property
+    def across(self) -> bool:
+        """Whether kernels find A contiguous from row to row."""
+        return self.a.column != 1
+
+    @cached_property
+    def reads_a(self) -> bool:
+        """Whether A is read in place."""
+        if 1 not in (self.a.row, self.a.column) or (self.dotted and self.across):
+            return False
+        lines, distance = (self.depth, self.a.column) if self.across else (self.rows[0].height, self.a.row)
+        return self.n <= 2 * self.panels[0].width or self._lies_well(lines, distance)
+
+    # ---- blocks
+
+    @cached_property
+    def depth(self) -> int:
+        """Terms of a sum between one visit to a tile and the next: balanced parts of k."""
+        most = self.k if self.dotted else DEPTH // self.dtype.itemsize
+        parts = math.ceil(self.k / most)
+        return self.k if parts <= 1 else math.ceil(self.k / parts / self.lanes) * self.lanes
+
+    @property
+    def blocked(self) -> bool:
+        """Whether a tile is visited more than once."""
+        return self.depth < self.k
+
+    @cached_property
+    def block(self) -> int:
+        """Tiles whose rows of A are kept at hand while all panels pass."""
+        return max(1, BLOCK // (self.depth * self.dtype.itemsize * self.rows[0].height))
+
+    # ---- memory, in elements; every part begins at a multiple of 64 bytes
+
+    def _aligned(self, elements: int) -> int:
+        unit = 64 // self.dtype.itemsize
+        return math.ceil(elements / unit) * unit
+
+    @property
+    def long(self) -> int:
+        """Rows that a packed panel has room for."""
+        return math.ceil(self.k / self.lanes) * self.lanes
+
+    def packed(self, panels: Panels) -> int:
+        """Where the first of these panels is in the work memory."""
+        return sum(
+            p.width * (p.stop - p.first) * self.long
+            for p in self.panels
+            if p.first < panels.first and not p.in_place
+        )
+
+    @property
+    def shared(self) -> int:
+        """Elements of work memory for copies of B."""
+        return self._aligned(
+            sum(p.width * (p.stop - p.first) * self.long for p in self.panels if not p.in_place)
+        )
+
+    @property
+    def stride(self) -> int:
+        """Elements from row to row of a copy of A that keeps its order: no power of 2."""
+        return self._aligned(self.depth) + 64 // self.dtype.itemsize
+
+    @property
+    def own_a(self) -> int:
+        """Elements of scratch memory for a block of A."""
+        if self.reads_a:
+            return 0
+        rows = min(self.block * self.rows[0].height, self.m)
+        return self._aligned(rows * (self.depth if self.across else self.stride))
+
+    @property
+    def spill(self) -> int:
+        """Elements from row to row of the sums that are not written straight to C."""
+        last = self.panels[-1]
+        return last.start + last.width * (last.stop - last.first) if self.blocked else self.panels[0].width
+
+    @property
+    def own_sums(self) -> int:
+        """Elements of scratch memory for sums."""
+        if all(self.straight(p) for p in self.panels):
+            return 0
+        rows = min(self.block * self.rows[0].height, self.m) if self.blocked else self.rows[0].height
+        return self._aligned(rows * self.spill)
+
+    def straight(self, panels: Panels) -> bool:
+        """Whether kernels write these panels' results to C themselves."""
+        return self.direct and self.c.column == 1 and (self.masks or not panels.ragged)
+
+
+def plan(
+    target: Target,
+    dtype: np.dtype[np.floating],
+    m: int,
+    n: int,
+    k: int,
+    a: Layout,
+    b: Layout,
+    c: Layout,
+    direct: bool,
+) -> Plan:
+    """Decide how a product is cut; `direct` if its results are stored as they are."""
+    a = Layout(1 if m == 1 else a.row, 1 if k == 1 and m > 1 else a.column)
+    b = Layout(b.row, 1 if n == 1 else b.column)
+    c = Layout(1 if m == 1 and n > 1 else c.row, 1 if n == 1 else c.column)
+    asked = Plan(target, dtype, m, n, k, a, b, c, direct)
+    plain = (asked, asked.transposed)
+    dotted = (replace(p, dotted=True) for p in plain if p.b.row == 1 and p.m <= DOTS)
+    return min((*plain, *dotted), key=_cost)
+
+
+def _cost(p: Plan) -> float:
+    """About how many cycles a product takes if cut so: multiply-adds, copies and stores."""
+    vectors = math.ceil(p.n / p.lanes)
+    turning = 0.75 * math.log2(p.lanes) / p.lanes  # an element's part in the shuffles that turn a square
+    if p.dotted:
+        busy = p.m * vectors * (0.8 * p.k + 2 * p.lanes)
+        copies = 0.0
+    else:
+        busy = max(p.m * vectors, 8 * math.ceil(vectors / 8)) * p.k / 2
+        copies = p.k * p.n * (0.0 if p.b.column == 1 else turning if p.b.row == 1 else 1.5)
+    stores = 1.0 * p.m * p.n if p.c.column != 1 else 0.0 if p.masks else 1.5 * p.m * (p.n % p.lanes)
+    return busy + copies + stores

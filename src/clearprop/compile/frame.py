@@ -1,0 +1,110 @@
+"""What a function finds through the table of addresses that every kernel gets.
+
+The table holds the addresses of the status, the temporary memory, the inputs, the outputs and the constants. The
+status is two numbers: whether an index was out of range, and the address of the team, 0 if there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from .kernels import Access, Buffer
+from .text import Function, Module, Value
+
+STATUS, WORK, FIRST = 0, 1, 2  # slots of the table
+FAILED, TEAM = 0, 1  # numbers of the status
+TABLE = Value("%table", "ptr")
+CHUNK = [("ptr", "table"), ("i64", "number"), ("i64", "who"), ("i64", "extra")]
+NUMBER, WHO, EXTRA = (Value(f"%{name}", "i64") for _, name in CHUNK[1:])
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where everything is.
+
+    Attributes
+    ----------
+    offsets : mapping
+        Temporary buffers' places in the temporary memory, in bytes.
+    scratch : int
+        Where the memory begins there that kernels have while they run.
+    inputs, outputs : int
+        How many there are.
+    """
+
+    offsets: Mapping[Buffer, int]
+    scratch: int
+    inputs: int
+    outputs: int
+
+    def slot(self, buffer: Buffer) -> int:
+        """Return the place of a buffer's address in the table."""
+        before = {"input": 0, "output": self.inputs, "constant": self.inputs + self.outputs}
+        return FIRST + before[buffer.home] + buffer.slot
+
+
+class Frame:
+    """A function with the argument ``%table``, and what it has found there."""
+
+    def __init__(self, f: Function, places: Places) -> None:
+        self.f, self.places = f, places
+        self.known: dict[Buffer, Value] = {}
+
+    def within(self, f: Function) -> Frame:
+        """Return the same for another function."""
+        return Frame(f, self.places)
+
+    def address(self, access: Access) -> Value:
+        """Return the address of a buffer's first element."""
+        buffer = access.buffer
+        if buffer not in self.known:
+            self.known[buffer] = self._address(buffer)
+        return self.known[buffer]
+
+    def find(self, *accesses: Access) -> None:
+        """Read the addresses of buffers now, for all that follows."""
+        for access in accesses:
+            self.address(access)
+
+    def _address(self, buffer: Buffer) -> Value:
+        if buffer.home == "work":
+            return self._byte(self.slot(WORK), self.places.offsets[buffer])
+        return self.slot(self.places.slot(buffer))
+
+    def slot(self, number: int) -> Value:
+        """Return an address from the table."""
+        place = self.f.make(f"getelementptr ptr, {TABLE}, i64 {number}", "ptr")
+        return self.f.make(f"load ptr, {place}, align 8", "ptr")
+
+    def scratch(self, offset: Value | int = 0) -> Value:
+        """Return the address of memory that kernels have while they run, so many bytes on."""
+        start = self._byte(self.slot(WORK), self.places.scratch)
+        return self._byte(start, offset)
+
+    def _byte(self, pointer: Value, offset: Value | int) -> Value:
+        at = str(offset) if isinstance(offset, Value) else f"i64 {offset}"
+        return self.f.make(f"getelementptr i8, {pointer}, {at}", "ptr")
+
+    def share(self, chunk: str, chunks: int, alone: Callable[[], None], extra: Value | None = None) -> None:
+        """Write: the team calls ``chunk(table, number, who, extra)`` for all numbers; without a team, ``alone``."""
+        f = self.f
+        place = f.make(f"getelementptr ptr, {self.slot(STATUS)}, i64 {TEAM}", "ptr")
+        team = f.make(f"load ptr, {place}, align 8", "ptr")
+        together, single, after = f.fresh("together"), f.fresh("single"), f.fresh("after")
+        nobody = f.compare("icmp eq", team, Value("null", "ptr"))
+        f.do(f"br {nobody}, label %{single}, label %{together}")
+        f.label(together)
+        dispatch = f.make(f"load ptr, {team}, align 8", "ptr")
+        more = extra or Value("0", "i64")
+        f.do(f"call void {dispatch.name}({team}, ptr @{chunk}, {TABLE}, i64 {chunks}, {more})")
+        f.do(f"br label %{after}")
+        f.label(single)
+        alone()
+        f.do(f"br label %{after}")
+        f.label(after)
+
+
+def chunk_function(module: Module, name: str) -> Function:
+    """Begin a function that `Frame.share` can be given."""
+    return Function(module, name, CHUNK)

@@ -1,0 +1,103 @@
+"""What machine code depends on, as one digest: equal digests, equal code.
+
+The kernels are walked, not the graph: they hold all that the text is written from, and nothing else, so that
+graphs which differ in names or in the values of their constants share their code.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .._version import __version__
+from .kernels import Buffer
+
+DIGEST_BYTES = 20
+PLAIN = {str, bool, int, float, type(None)}  # whose repr tells them apart, to the last bit
+
+
+class Unknown(Exception):  # never an error to users: the code is made without a cache
+    """A value whose meaning a digest cannot hold, such as a function."""
+
+
+def digest(*values: Any) -> str | None:
+    """Return a digest of values, this compiler and its LLVM; None if a value has no digest.
+
+    Values are numbers, strings, arrays, types, buffers, and tuples, lists, mappings and data classes of them.
+    """
+    walk = _Walk()
+    try:
+        walk.walk(values)
+    except Unknown:
+        return None
+    words = "\0".join(walk.words)
+    return hashlib.blake2b(f"{compiler()}\0{words}".encode(), digest_size=DIGEST_BYTES).hexdigest()
+
+
+@functools.cache
+def compiler() -> str:
+    """Return the version of clearprop and of LLVM, and a digest of the files that write the text."""
+    import llvmlite
+    from llvmlite.binding import llvm_version_info
+
+    here = Path(__file__).parent
+    sources = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    for file in (here.parent / "core" / "lowering.py", *sorted(here.glob("*.py"))):
+        if file.is_file():  # a program packed into one file may have none
+            sources.update(f"{file.name}\0".encode() + file.read_bytes())
+    return f"{__version__} {llvmlite.__version__} {llvm_version_info} {sources.hexdigest()}"
+
+
+@functools.cache
+def _fields(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
+
+
+class _Walk:
+    """Values to words; what is shared is written once and then referred to."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+        self.seen: dict[int, int] = {}
+
+    def walk(self, value: Any) -> None:
+        """Write a value."""
+        if type(value) in PLAIN:
+            self.words.append(f"{type(value).__name__} {value!r}")
+        elif isinstance(value, (tuple, list)):
+            if all(type(part) is int for part in value):  # a shape, mostly: one word for all
+                self.words.append(repr(tuple(value)))
+                return
+            self.words.append(f"{len(value)} of")
+            for part in value:
+                self.walk(part)
+        elif id(value) in self.seen:
+            self.words.append(f"see {self.seen[id(value)]}")
+        elif isinstance(value, Buffer):
+            self._note(value)
+            self.words.append(f"buffer {value.home} {value.slot} {value.type}")
+        elif is_dataclass(value) and not isinstance(value, type):
+            self._note(value)
+            self.words.append(type(value).__qualname__)
+            for name in _fields(type(value)):
+                self.walk(getattr(value, name))
+        elif isinstance(value, Mapping):
+            self.words.append(f"{len(value)} named")
+            for name, part in value.items():
+                self.walk(name)
+                self.walk(part)
+        elif isinstance(value, np.dtype):
+            self.words.append(f"dtype {value.str}")
+        elif isinstance(value, (np.ndarray, np.generic)) and not value.dtype.hasobject:
+            self.words.append(f"array {value.dtype.str} {value.shape} {value.tobytes().hex()}")
+        else:
+            raise Unknown(value)
+
+    def _note(self, value: Any) -> None:
+        self.seen[id(value)] = len(self.seen)

@@ -1,0 +1,336 @@
+"""A loop kernel as LLVM text: outer loops, a vector loop inside, and its tail in ever shorter vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .kernels import Access, Apply, Folded, Load, Loop, Node, Number, Store
+from .nest import Axis, accesses, nest
+from .target import Target
+from .text import Function, Value, value_type
+from .vocabulary import compute, convert
+
+Addresses = Callable[[Access], Value]
+"""From an access to the address of its buffer's first element."""
+
+
+def emit_loop(function: Function, target: Target, loop: Loop, address: Addresses) -> None:
+    """Write a loop kernel into a function."""
+    begin_folds(function, target, loop, address)
+    _Emitter(function, target, loop, address).emit()
+
+
+def emit_range(
+    function: Function, target: Target, loop: Loop, address: Addresses, depth: int, first: Value, last: Value
+) -> None:
+    """Write a loop kernel from `first` to `last` (exclusive) of its axis at this depth, which no fold combines.
+
+    Its folds have begun. On the innermost axis, `first` is a multiple of a vector, and so is `last` unless it
+    is the end.
+    """
+    _Emitter(function, target, loop, address, (depth, first, last)).emit()
+
+
+def begin_folds(function: Function, target: Target, loop: Loop, address: Addresses) -> None:
+    """Write what sets the memory of a kernel's folds to what changes nothing."""
+    for fold in loop.folds:
+        layout = fold.access.layout
+        kept = layout.permuted([a for a in range(len(layout.shape)) if a not in fold.axes])
+        start = Number(identity(fold))
+        emit_loop(
+            function,
+            target,
+            Loop(kept.shape, [start], [Store(start, Access(fold.access.buffer, kept))]),
+            address,
+        )
+
+
+class _Emitter:
+    def __init__(
+        self,
+        function: Function,
+        target: Target,
+        loop: Loop,
+        address: Addresses,
+        part: tuple[int, Value, Value] | None = None,
+    ) -> None:
+        self.part = part
+        self.f, self.target, self.loop, self.address = function, target, loop, address
+        self.axes = nest(loop)
+        self.inner = self.axes[-1]
+        self.order = {id(access): i for i, access in enumerate(accesses(loop))}
+        self.bases = [function.at(address(a), a.layout.offset, a.buffer.type.dtype) for a in accesses(loop)]
+        self.lanes = self._lanes()
+        self.count = 0  # how many lanes of a piece exist; 0 for all
+        self.fixed: dict[tuple[int, int], Value] = {}
+        self.varying = self._varying()
+
+    def _lanes(self) -> int:
+        """Return as many lanes as a vector of the smallest floats, or integers, among the nodes holds."""
+        sizes = [max(n.dtype.itemsize, 4) for n in self.loop.nodes if n.dtype.kind != "b"]
+        return self.target.lanes(min(sizes, default=4))
+
+    def _varying(self) -> set[int]:
+        """Return the nodes whose values change along the innermost axis."""
+        found: set[int] = set()
+        for node in self.loop.nodes:
+            if isinstance(node, Load):
+                moves = self.inner.strides[self._index(node.access)] != 0
+            else:
+                moves = isinstance(node, Apply) and any(id(a) in found for a in node.args)
+            if moves:
+                found.add(id(node))
+        return found
+
+    def _index(self, access: Access) -> int:
+        return self.order[id(access)]
+
+    # ---- the nest
+
+    def emit(self) -> None:
+        if all(axis.length for axis in self.axes):
+            self._walk(0, self.bases)
+
+    def _walk(self, depth: int, pointers: list[Value]) -> None:
+        axis = self.axes[depth]
+        if depth == len(self.axes) - 1:
+            self._innermost(axis, pointers)
+            return
+
+        def body(i: Value, carried: list[Value]) -> list[Value]:
+            self._walk(depth + 1, self._moved(pointers, axis, i))
+            return []
+
+        first, last = self._bounds(depth)
+        self.f.loop(first, last, 1, [], body)
+
+    def _bounds(self, depth: int) -> tuple[Value | int, Value | int]:
+        """Return where to begin and to end on an axis."""
+        if self.part is not None and self.part[0] == depth % len(self.axes):
+            return self.part[1:]
+        return 0, self.axes[depth].length
+
+    def _moved(self, pointers: list[Value], axis: Axis, i: Value) -> list[Value]:
+        """Return the addresses after i steps along an axis."""
+        moved = []
+        for access, pointer, stride in zip(accesses(self.loop), pointers, axis.strides, strict=True):
+            if stride == 0:
+                moved.append(pointer)
+                continue
+            offset = i if stride == 1 else self.f.integer("mul nsw", i, stride)
+            moved.append(self.f.at(pointer, offset, access.buffer.type.dtype))
+        return moved
+
+    def _innermost(self, axis: Axis, pointers: list[Value]) -> None:
+        self.fixed = {}
+        for node in self.loop.nodes:
+            if id(node) not in self.varying:
+                self.fixed[id(node), 1] = self._compute(node, pointers, 1, self.fixed)
+        lanes = self.lanes
+        main = axis.length // lanes * lanes
+        tail = self._tail(axis.length - main)
+        if main:
+            for (key, _), value in list(self.fixed.items()):
+                self.fixed[key, lanes] = self.f.spread(value, lanes)
+        inside = [f for i, f in enumerate(self.loop.folds) if axis.folded[i]]
+        start = [self._identity(fold, lanes) for fold in inside]
+        sums: list[Value] = []
+        if main == lanes:
+            sums = self._piece(0, lanes, axis, pointers, start)
+        elif main:
+            sums = self.f.loop(
+                *self._vectors(main), lanes, start, lambda i, c: self._piece(i, lanes, axis, pointers, c)
+            )
+        totals = [self._across(fold, value) for fold, value in zip(inside, sums, strict=True)] if main else []
+        if self._bounds(-1) != (0, axis.length):
+            self._end(tail, axis, pointers)
+            return
+        at = main
+        for width, count in tail:
+            begun = [self._identity(fold, width) for fold in inside]
+            self.count = count
+            part = self._piece(at, width, axis, pointers, begun)
+            self.count = 0
+            joined = [self._across(fold, value) for fold, value in zip(inside, part, strict=True)]
+            totals = (
+                [self._combine(f, a, b) for f, a, b in zip(inside, totals, joined, strict=True)]
+                if totals
+                else joined
+            )
+            at += count
+        for fold, total in zip(inside, totals, strict=True):
+            self._accumulate(fold, total, pointers[self._index(fold.access)], axis)
+
+    def _vectors(self, main: int) -> tuple[Value | int, Value | int]:
+        """Return where whole vectors begin and end on the innermost axis, which has so many elements in them."""
+        first, last = self._bounds(-1)
+        if isinstance(last, int):
+            return first, main
+        return first, self.f.call("llvm.smin", last, Value(str(main), "i64"))
+
+    def _end(self, tail: list[tuple[int, int]], axis: Axis, pointers: list[Value]) -> None:
+        """Write the tail of a range, if it goes to the end of the innermost axis."""
+
+        def pieces() -> None:
+            at = axis.length - sum(count for _, count in tail)
+            for width, self.count in tail:
+                self._piece(at, width, axis, pointers, [])
+                at += self.count
+            self.count = 0
+
+        last = self._bounds(-1)[1]
+        assert isinstance(last, Value)
+        if tail:
+            self.f.when(self.f.compare("icmp eq", last, Value(str(axis.length), "i64")), pieces)
+
+    def _tail(self, rest: int) -> list[tuple[int, int]]:
+        """Return how the end of a line is cut: (lanes, how many of them exist)."""
+        if rest > 2 and self.target.vector_bytes >= 64:  # loads and stores some lanes as fast as all
+            return [(1 << (rest - 1).bit_length(), rest)]
+        width, tail = self.lanes, []
+        while rest:
+            width //= 2
+            if rest >= width:
+                tail.append((width, width))
+                rest -= width
+        return tail
+
+    def _mask(self, lanes: int) -> Value | None:
+        """Return the mask of the lanes that exist, if some do not."""
+        if self.count in (0, lanes):
+            return None
+        bits = ", ".join(f"i1 {'true' if lane < self.count else 'false'}" for lane in range(lanes))
+        return Value(f"<{bits}>", "i1", lanes)
+
+    def _piece(
+        self, i: Value | int, lanes: int, axis: Axis, pointers: list[Value], carried: list[Value]
+    ) -> list[Value]:
+        """Compute so many elements from index i of the innermost axis; return the folds' new values."""
+        values: dict[tuple[int, int], Value] = {}
+        at = self._shifted(pointers, axis, i)
+        for node in self.loop.nodes:
+            if id(node) in self.varying:
+                values[id(node), lanes] = self._compute(node, at, lanes, values)
+        for store in self.loop.stores:
+            self._store(store, at, lanes, axis, values)
+        new, n = list(carried), 0
+        for k, fold in enumerate(self.loop.folds):
+            value = self._fold_value(fold, lanes, values)
+            if axis.folded[k]:
+                if mask := self._mask(lanes):
+                    value = self.f.select(mask, value, self._identity(fold, lanes))
+                new[n] = self._combine(fold, new[n], value)
+                n += 1
+            else:
+                self._accumulate(fold, value, at[self._index(fold.access)], axis)
+        return new
+
+    def _shifted(self, pointers: list[Value], axis: Axis, i: Value | int) -> list[Value]:
+        if isinstance(i, Value):
+            return self._moved(pointers, axis, i)
+        return [
+            self.f.at(p, i * s, a.buffer.type.dtype)
+            for a, p, s in zip(accesses(self.loop), pointers, axis.strides, strict=True)
+        ]
+
+    # ---- nodes
+
+    def _compute(
+        self, node: Node, pointers: list[Value], lanes: int, values: dict[tuple[int, int], Value]
+    ) -> Value:
+        if isinstance(node, Number):
+            return self.f.constant(node.value, value_type(node.dtype), lanes)
+        if isinstance(node, Load):
+            n = self._index(node.access)
+            return self._load(pointers[n], node.dtype, lanes, self.inner.strides[n])
+        args = [self._value(a, lanes, values) for a in node.args]
+        return compute(
+            self.f, self.target, node.function, args, [a.dtype for a in node.args], node.dtype, node.params
+        )
+
+    def _value(self, node: Node, lanes: int, values: dict[tuple[int, int], Value]) -> Value:
+        """Return a node's value in so many lanes: computed here, or fixed and spread."""
+        if isinstance(node, Number):
+            return self.f.constant(node.value, value_type(node.dtype), lanes)
+        if (id(node), lanes) in values:
+            return values[id(node), lanes]
+        if (id(node), lanes) not in self.fixed:
+            return self.f.spread(self.fixed[id(node), 1], lanes)
+        return self.fixed[id(node), lanes]
+
+    def _load(self, pointer: Value, dtype: np.dtype[Any], lanes: int, stride: int) -> Value:
+        mask = self._mask(lanes)
+        if stride == 1 and mask:
+            read = self.f.masked_load(pointer, mask, dtype)
+            return self.f.convert("trunc", read, "i1") if dtype.kind == "b" else read
+        if stride == 1 or lanes == 1:
+            return self.f.load(pointer, dtype, lanes)
+        count = self.count or lanes
+        parts = [self.f.load(self.f.at(pointer, lane * stride, dtype), dtype) for lane in range(count)]
+        return self.f.gathered(parts + [self.f.constant(0, value_type(dtype))] * (lanes - count))
+
+    def _store(
+        self,
+        store: Store,
+        pointers: list[Value],
+        lanes: int,
+        axis: Axis,
+        values: dict[tuple[int, int], Value],
+    ) -> None:
+        n = self._index(store.access)
+        value, dtype = self._value(store.node, lanes, values), store.access.buffer.type.dtype
+        self._write(value, pointers[n], dtype, axis.strides[n])
+
+    def _write(self, value: Value, pointer: Value, dtype: np.dtype[Any], stride: int) -> None:
+        mask = self._mask(value.lanes)
+        if stride == 1 and mask:
+            byte = self.f.convert("zext", value, "i8") if dtype.kind == "b" else value
+            self.f.masked_store(byte, pointer, mask, dtype)
+        elif stride == 1 or value.lanes == 1:
+            self.f.store(value, pointer, dtype)
+        else:
+            for lane in range(self.count or value.lanes):
+                self.f.store(self.f.lane(value, lane), self.f.at(pointer, lane * stride, dtype), dtype)
+
+    # ---- folds
+
+    def _dtype(self, fold: Folded) -> np.dtype[Any]:
+        return fold.access.buffer.type.dtype
+
+    def _identity(self, fold: Folded, lanes: int) -> Value:
+        return self.f.constant(identity(fold), value_type(self._dtype(fold)), lanes)
+
+    def _fold_value(self, fold: Folded, lanes: int, values: dict[tuple[int, int], Value]) -> Value:
+        value = self._value(fold.node, lanes, values)
+        return convert(self.f, self.target, value, fold.node.dtype, self._dtype(fold))
+
+    def _combine(self, fold: Folded, a: Value, b: Value) -> Value:
+        dtype = self._dtype(fold)
+        return compute(self.f, self.target, fold.combine, [a, b], [dtype, dtype], dtype, {})
+
+    def _across(self, fold: Folded, value: Value) -> Value:
+        """Combine the lanes of a vector into one, halves by halves."""
+        while value.lanes > 1:
+            low, high = self.f.halves(value)
+            value = self._combine(fold, low, high)
+        return value
+
+    def _accumulate(self, fold: Folded, value: Value, pointer: Value, axis: Axis) -> None:
+        """Combine a value with what is in memory."""
+        dtype, stride = self._dtype(fold), axis.strides[self._index(fold.access)]
+        before = self._load(pointer, dtype, value.lanes, stride)
+        self._write(self._combine(fold, before, value), pointer, dtype, stride)
+
+
+def identity(fold: Folded) -> Any:
+    """Return the number that a fold's combination leaves everything as it is with."""
+    dtype = fold.access.buffer.type.dtype
+    if fold.combine in ("add", "logical_or", "logical_and"):
+        return dtype.type(fold.combine == "logical_and")
+    if dtype.kind == "b":
+        return np.bool_(fold.combine == "minimum")
+    least, most = (-np.inf, np.inf) if dtype.kind == "f" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    return dtype.type(least if fold.combine == "maximum" else most)

@@ -1,0 +1,43 @@
+"""Where temporary arrays stand: one block of memory, in which those that do not live together share room."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .kernels import Buffer, Kernel
+
+ALIGNMENT = 64  # bytes: a cache line, and the widest vector
+
+
+def aligned(size: int) -> int:
+    """Return the size rounded up to whole cache lines."""
+    return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+def plan(kernels: Sequence[Kernel]) -> tuple[dict[Buffer, int], int]:
+    """Return the place of each temporary buffer in bytes, and the size of the whole block.
+
+    A buffer lives from the first kernel that writes it to the last one that touches it. The largest are
+    placed first, each at the lowest place where it meets no buffer that lives at the same time.
+    """
+    born: dict[Buffer, int] = {}
+    dies: dict[Buffer, int] = {}
+    for when, kernel in enumerate(kernels):
+        for buffer in (*kernel.writes(), *kernel.reads()):
+            if buffer.home == "work":
+                born.setdefault(buffer, when)
+                dies[buffer] = when
+    placed: list[tuple[int, int, Buffer]] = []
+    offsets: dict[Buffer, int] = {}
+    for buffer in sorted(born, key=lambda b: (-b.bytes, born[b])):
+        size, start = aligned(buffer.bytes), 0
+        for low, high, other in placed:  # in order of place
+            if born[other] > dies[buffer] or dies[other] < born[buffer]:
+                continue
+            if low - start >= size:
+                break
+            start = max(start, high)
+        offsets[buffer] = start
+        placed.append((start, start + size, buffer))
+        placed.sort(key=lambda p: p[0])
+    return offsets, max((high for _, high, _ in placed), default=0)

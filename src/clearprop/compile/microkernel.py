@@ -1,0 +1,173 @@
+"""The register tile: a few rows times a few vectors of C stay in registers for a whole sum over k.
+
+Strides and counts are arguments, so a kernel serves every product of its dtype and tile. Each element of C is one
+chain of multiply-adds in the order of k; a later call goes on where the last one stopped, to the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .target import Target
+from .text import SUFFIXES, Function, Module, Value, memory_type
+
+ARGUMENTS = (
+    ("ptr", "A"),  # first element of the tile's first row
+    ("i64", "lda"),  # elements from row to row, or from k to k if A is `across`
+    ("ptr", "B"),  # first element of row k = 0
+    ("i64", "ldb"),  # elements from k to k
+    ("i64", "K"),  # terms of the sum
+    ("ptr", "T"),  # where the tile goes, a row after the other
+    ("i64", "ldt"),  # elements from row to row of T
+    ("i1", "more"),  # whether to add to what T holds
+    ("i64", "lanes"),  # lanes of the last vector that exist, if `masked`
+)
+
+
+@dataclass(frozen=True)
+class Tile:
+    """What one kernel computes: T[rows, vectors · lanes] (+)= A[rows, K] B[K, vectors · lanes].
+
+    Attributes
+    ----------
+    dtype : dtype
+    rows, vectors : int
+        rows · vectors accumulators.
+    across : bool
+        Whether A is contiguous from row to row; otherwise it is from k to k.
+    masked : bool
+        Whether the last vector has lanes that must neither be read nor written.
+    """
+
+    dtype: np.dtype[np.floating]
+    rows: int
+    vectors: int
+    across: bool
+    masked: bool = False
+
+    @property
+    def name(self) -> str:
+        """The kernel's name, which says all of this."""
+        kind = SUFFIXES[memory_type(self.dtype)]
+        return f"tile_{kind}_{self.rows}x{self.vectors}{'_across' * self.across}{'_masked' * self.masked}"
+
+
+def accumulators(target: Target) -> int:
+    """Return how many registers may hold sums; the others hold a row of B and an element of A."""
+    return target.registers - 4
+
+
+def multiply_add(f: Function, target: Target, a: Value, b: Value, c: Value) -> Value:
+    """Return a · b + c, rounded once where the target can."""
+    if target.fma:
+        return f.call("llvm.fma", a, b, c)
+    return f.binary("fadd", c, f.binary("fmul", a, b))
+
+
+def kernel(module: Module, target: Target, tile: Tile) -> str:
+    """Write a tile's kernel unless the module has it, and return its name."""
+    if tile.name not in module.functions:
+        _Kernel(module, target, tile).write()
+    return tile.name
+
+
+class _Kernel:
+    def __init__(self, module: Module, target: Target, tile: Tile) -> None:
+        self.f = Function(module, tile.name, ARGUMENTS)
+        self.target, self.tile = target, tile
+        self.element = memory_type(tile.dtype)
+        self.lanes = target.lanes(tile.dtype.itemsize)
+        self.mask = self.f.first(Value("%lanes", "i64"), self.lanes) if tile.masked else None
+
+    def write(self) -> None:
+        f = self.f
+        heads, row, sums = self.bases(), Value("%B", "ptr"), self.begin()
+        offsets = self.offsets()
+
+        def body(_: Value, now: list[Value]) -> Sequence[Value]:
+            heads, row, sums = now[: len(offsets)], now[len(offsets)], now[len(offsets) + 1 :]
+            sums = self.step(heads, row, sums, offsets)
+            step = Value("%lda", "i64") if self.tile.across else 1
+            return [
+                *(self.move(h, step, hidden=True) for h in heads),
+                self.move(row, Value("%ldb", "i64")),
+                *sums,
+            ]
+
+        after = f.loop(0, Value("%K", "i64"), 1, [*heads, row, *sums], body)
+        self.end(after[len(heads) + 1 :])
+        f.finish()
+
+    # ---- addresses: a pointer for five rows of A, as x86 adds a register times 1, 2 or 4 for nothing
+
+    def move(self, pointer: Value, distance: Value | int, hidden: bool = False) -> Value:
+        """Go some elements on; hidden from LLVM's loop strength reduction, which would keep a pointer per row."""
+        there = self.f.at(pointer, distance, self.tile.dtype)
+        if not hidden:
+            return there
+        self.f.module.declare("llvm.launder.invariant.group.p0", "ptr @llvm.launder.invariant.group.p0(ptr)")
+        return self.f.make(f"call ptr @llvm.launder.invariant.group.p0({there})", "ptr")
+
+    def bases(self) -> list[Value]:
+        """Pointers to rows 0, 5, 10 ..., or to the only row there is."""
+        first, lda = Value("%A", "ptr"), Value("%lda", "i64")
+        starts = range(0, 1 if self.tile.across else self.tile.rows, 5)
+        return [self.move(first, self.f.integer("mul", lda, i)) if i else first for i in starts]
+
+    def offsets(self) -> list[list[Value | int]]:
+        """Elements from each pointer to the rows that it serves."""
+        if self.tile.across:
+            return [list(range(self.tile.rows))]
+        lda = Value("%lda", "i64")
+        near: list[Value | int] = [0, lda, *(self.f.integer("mul", lda, i) for i in (2, 3, 4))]
+        return [near[: self.tile.rows - i] for i in range(0, self.tile.rows, 5)]
+
+    # ---- sums
+
+    def begin(self) -> list[Value]:
+        f, before = self.f, self.f.block
+        load, ready = f.fresh("load"), f.fresh("ready")
+        f.do(f"br i1 %more, label %{load}, label %{ready}")
+        f.label(load)
+        held = [self.read(p, last) for p, last in self.places()]
+        f.do(f"br label %{ready}")
+        f.label(ready)
+        zero = f"zeroinitializer, %{before}"
+        return [f.make(f"phi {h.type} [ {h.name}, %{load} ], [ {zero} ]", h.element, h.lanes) for h in held]
+
+    def step(
+        self, heads: list[Value], row: Value, sums: list[Value], offsets: list[list[Value | int]]
+    ) -> list[Value]:
+        f, count = self.f, self.tile.vectors
+        b = [self.read(self.move(row, j * self.lanes), j == count - 1) for j in range(count)]
+        out: list[Value] = []
+        for head, near in zip(heads, offsets, strict=True):
+            for distance in near:
+                a = f.spread(f.load(self.move(head, distance), self.tile.dtype), self.lanes)
+                out += [multiply_add(f, self.target, a, b[j], sums[len(out) + j]) for j in range(count)]
+        return out
+
+    def end(self, sums: list[Value]) -> None:
+        for value, (place, last) in zip(sums, self.places(), strict=True):
+            if last and self.mask:
+                self.f.masked_store(value, place, self.mask, self.tile.dtype)
+            else:
+                self.f.store(value, place, self.tile.dtype)
+
+    def places(self) -> list[tuple[Value, bool]]:
+        """Each vector's address in T and whether it is its row's last."""
+        row, places = Value("%T", "ptr"), []
+        for i in range(self.tile.rows):
+            row = self.move(row, Value("%ldt", "i64")) if i else row
+            places += [
+                (self.move(row, j * self.lanes), j == self.tile.vectors - 1) for j in range(self.tile.vectors)
+            ]
+        return places
+
+    def read(self, place: Value, last: bool) -> Value:
+        if last and self.mask:
+            return self.f.masked_load(place, self.mask, self.tile.dtype)
+        return self.f.load(place, self.tile.dtype, self.lanes)

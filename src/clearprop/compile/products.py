@@ -1,0 +1,209 @@
+"""Matrix products of a schedule, batch by batch: floats by tiles, the rest element by element.
+
+A large product is cut into blocks of tiles and panels that a team shares; of many small ones, each is a chunk.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from .blocking import Layout as Strides
+from .cutting import Blocks, panel_cut, product_cut, product_time, wanted
+from .frame import EXTRA, NUMBER, WHO, Frame, chunk_function
+from .gemm import Product, product
+from .kernels import Access, Special
+from .target import Target
+from .text import Function, Module, Value, value_type
+from .vocabulary import compute
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes that a kernel needs while it runs: for all threads together, for each of them, and whether it is cut."""
+
+    shared: int = 0
+    own: int = 0
+    cut: bool = False
+
+
+def emit_product(frame: Frame, target: Target, kernel: Special, name: str) -> Memory:
+    """Write a product into a kernel's function, and beside it what the function calls."""
+    count = math.prod(kernel.output.layout.shape[:-2])
+    frame.find(*kernel.inputs, kernel.output)
+    if not _tiled(kernel):
+        _each(frame.f, count, lambda i: _by_elements(frame.f, target, kernel, _Matrices(frame, kernel, i).at))
+        return Memory()
+    made, time = _written(frame.f.module, target, kernel, name)
+    blocks = product_cut(made, time)
+    if blocks is not None:
+        return _shared(frame, kernel, made, blocks, count)
+    chunks = min(wanted(time * count), count)
+    if chunks > 1:
+        return _spread(frame, kernel, made, count, -(-count // chunks))
+    memory = frame.scratch()
+    _each(frame.f, count, lambda i: _whole(_Matrices(frame, kernel, i), made, memory))
+    return Memory(own=made.work_bytes + made.scratch_bytes)
+
+
+def _tiled(kernel: Special) -> bool:
+    """Whether the product goes by tiles: float32 and float64, and nothing empty."""
+    sizes = (*kernel.inputs[0].layout.shape, *kernel.output.layout.shape)
+    return (
+        kernel.output.buffer.type.dtype.itemsize >= 4
+        and kernel.output.buffer.type.dtype.kind == "f"
+        and 0 not in sizes
+    )
+
+
+def _written(module: Module, target: Target, kernel: Special, name: str) -> tuple[Product, float]:
+    """Write the functions of the product of two matrices; return them, and about how long it takes."""
+    a, b, c = (access.layout for access in (*kernel.inputs, kernel.output))
+    shape = (a.shape[-2], b.shape[-1], a.shape[-1])
+    strides = [Strides(layout.strides[-2], layout.strides[-1]) for layout in (a, b, c)]
+    dtype = kernel.output.buffer.type.dtype
+    made = product(module, name, target, dtype, shape, *strides)  # type: ignore[arg-type]  # a float, as _tiled says
+    return made, product_time(target, dtype.itemsize, *shape)
+
+
+class _Matrices:
+    """The matrices of a product in a batch, by its number."""
+
+    def __init__(self, frame: Frame, kernel: Special, number: Value) -> None:
+        self.frame, self.f = frame, frame.f
+        self.a, self.b, self.c = (*kernel.inputs, kernel.output)
+        shape = self.c.layout.shape[:-2]
+        self.batch: list[Value] = []
+        for axis, length in enumerate(shape):
+            index = self.f.integer("udiv", number, math.prod(shape[axis + 1 :]))
+            self.batch.append(self.f.integer("urem", index, length))
+
+    def at(self, access: Access, row: Value | int = 0, column: Value | int = 0) -> Value:
+        """Return the address of an element of a, b or c."""
+        offset: Value | int = access.layout.offset
+        for index, stride in zip([*self.batch, row, column], access.layout.strides, strict=True):
+            if stride and index != 0:
+                offset = self.f.integer("add", self.f.integer("mul", index, stride), offset)
+        return self.f.at(self.frame.address(access), offset, self.c.buffer.type.dtype)
+
+    @property
+    def all(self) -> list[Value]:
+        """The addresses of the three."""
+        return [self.at(self.a), self.at(self.b), self.at(self.c)]
+
+
+def _call(f: Function, name: str, *arguments: Value | int | str) -> None:
+    f.do(f"call void @{name}({', '.join(f'i64 {a}' if isinstance(a, int) else str(a) for a in arguments)})")
+
+
+def _whole(matrices: _Matrices, made: Product, memory: Value) -> None:
+    _call(matrices.f, made.name, *matrices.all, memory, "ptr null")
+
+
+def _each(f: Function, count: Value | int, body: Callable[[Value], None], first: Value | int = 0) -> None:
+    def one(i: Value, _: list[Value]) -> list[Value]:
+        body(i)
+        return []
+
+    f.loop(first, count, 1, [], one)
+
+
+def _spread(frame: Frame, kernel: Special, made: Product, count: int, step: int) -> Memory:
+    """Share out whole products, some at a time."""
+    f, own = frame.f, made.work_bytes + made.scratch_bytes
+    several = Function(
+        f.module,
+        f"{made.name}_several",
+        [("ptr", "table"), ("i64", "who"), ("i64", "first"), ("i64", "last")],
+    )
+    inside = frame.within(several)
+    inside.find(*kernel.inputs, kernel.output)
+    memory = inside.scratch(several.integer("mul", WHO, own))
+    first, last = Value("%first", "i64"), Value("%last", "i64")
+    _each(several, last, lambda i: _whole(_Matrices(inside, kernel, i), made, memory), first)
+    several.finish()
+    chunk = chunk_function(f.module, f"{made.name}_chunk")
+    first = chunk.integer("mul", NUMBER, step)
+    last = chunk.call("llvm.smin", chunk.integer("add", first, step), Value(str(count), "i64"))
+    _call(chunk, several.name, "ptr %table", WHO, first, last)
+    chunk.finish()
+    frame.share(chunk.name, -(-count // step), lambda: _call(f, several.name, "ptr %table", 0, 0, count))
+    return Memory(0, own, True)
+
+
+def _shared(frame: Frame, kernel: Special, made: Product, blocks: Blocks, count: int) -> Memory:
+    """Share out blocks of each product, after its panels."""
+    f, chunk = frame.f, chunk_function(frame.f.module, f"{made.name}_chunk")
+    inside = frame.within(chunk)
+    own = chunk.integer("add", chunk.integer("mul", WHO, made.scratch_bytes), made.work_bytes)
+    bounds: list[Value | int] = []
+    for index, step in (("udiv", blocks.tiles), ("urem", blocks.panels)):
+        start = chunk.integer("mul", chunk.integer(index, NUMBER, blocks.across), step)
+        bounds += [start, chunk.integer("add", start, step)]
+    matrices = _Matrices(inside, kernel, EXTRA)
+    _call(chunk, made.slice, *matrices.all, inside.scratch(), inside.scratch(own), "ptr null", 0, *bounds)
+    chunk.finish()
+    copy = _copying(frame, kernel, made)
+    start, rest = frame.scratch(), frame.scratch(made.work_bytes)
+
+    def one(i: Value) -> None:
+        operands = _Matrices(frame, kernel, i).all
+        copy([*operands[:2], start], i)
+
+        def alone() -> None:
+            _call(f, made.slice, *operands, start, rest, "ptr null", 0, 0, made.tiles, 0, made.panels)
+
+        frame.share(chunk.name, blocks.chunks, alone, i)
+
+    _each(f, count, one)
+    return Memory(made.work_bytes, made.scratch_bytes, True)
+
+
+def _copying(frame: Frame, kernel: Special, made: Product) -> Callable[[list[Value], Value], None]:
+    """Return what writes the copying of a product's panels, from its operands; shared out if there are enough."""
+    cut = panel_cut(made)
+
+    def whole(operands: list[Value]) -> None:
+        if made.work_bytes:
+            _call(frame.f, made.pack, *operands, 0, made.panels)
+
+    if cut is None:
+        return lambda operands, i: whole(operands)
+    chunk = chunk_function(frame.f.module, f"{made.name}_copy")
+    inside = frame.within(chunk)
+    left = chunk.integer("mul", NUMBER, cut.step)
+    right = chunk.integer("add", left, cut.step)
+    _call(chunk, made.pack, *_Matrices(inside, kernel, EXTRA).all[:2], inside.scratch(), left, right)
+    chunk.finish()
+    return lambda operands, i: frame.share(chunk.name, cut.chunks, lambda: whole(operands), i)
+
+
+def _by_elements(
+    f: Function, target: Target, kernel: Special, at: Callable[[Access, Value, Value], Value]
+) -> None:
+    a, b, c = (*kernel.inputs, kernel.output)
+    dtype = c.buffer.type.dtype
+    wide = np.dtype(np.float32) if dtype.kind == "f" else dtype  # halves are summed in single precision
+
+    def row(i: Value, _: list[Value]) -> list[Value]:
+        def column(j: Value, _: list[Value]) -> list[Value]:
+            def term(p: Value, carried: list[Value]) -> list[Value]:
+                places = (at(a, i, p), at(b, p, j))
+                pair = [
+                    compute(f, target, "convert", [f.load(place, dtype)], [dtype], wide, {})
+                    for place in places
+                ]
+                found = compute(f, target, "multiply", pair, [wide, wide], wide, {})
+                return [compute(f, target, "add", [carried[0], found], [wide, wide], wide, {})]
+
+            total = f.loop(0, a.layout.shape[-1], 1, [f.constant(0, value_type(wide))], term)
+            f.store(compute(f, target, "convert", total, [wide], dtype, {}), at(c, i, j), dtype)
+            return []
+
+        f.loop(0, c.layout.shape[-1], 1, [], column)
+        return []
+
+    f.loop(0, c.layout.shape[-2], 1, [], row)

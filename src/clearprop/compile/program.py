@@ -1,0 +1,167 @@
+"""A graph as machine code: its schedule written as LLVM text, and a call with arrays.
+
+The code gets one argument, a table of addresses: the status, the temporary memory, the inputs, the outputs,
+the constants. Each kernel is a function of that table, and ``run`` calls them in order.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..core.graph import Graph
+from ..core.lowering import Contract
+from .cache import Code, cached
+from .cut_loops import emit_cut_loop
+from .engine import Native, assemble, making
+from .frame import FAILED, STATUS, Frame, Places
+from .identity import digest
+from .kernels import Buffer, Kernel, Loop, Special
+from .memory import ALIGNMENT, aligned, plan
+from .products import Memory, emit_product
+from .schedule import Schedule, schedule
+from .specials import emit_special, scratch_bytes
+from .target import Target, chosen
+from .team import ALONE, Members, borrow
+from .text import Function, Module, Value
+
+I64 = np.dtype(np.int64)
+
+
+class Program:
+    """A graph, scheduled and written as LLVM text for a target."""
+
+    def __init__(self, graph: Graph, target: Target | None = None) -> None:
+        self.graph, self.target = graph, target or chosen()
+        self._made: Code | None = None
+        self._native: Native | None = None
+        self._functions: dict[str, Any] = {}
+        self._memory = threading.local()
+        self.schedule: Schedule = schedule(graph)
+        self.offsets, work = plan(self.schedule.kernels)
+        self.scratch = aligned(work)
+        self.places = Places(
+            self.offsets, self.scratch, len(self.schedule.inputs), len(self.schedule.outputs)
+        )
+        # Scratch memory of the kernel that needs most, and of each further thread, -1 if nothing is cut;
+        # known when the text is written.
+        self.needed, self.own = 0, -1
+
+    # ---- text
+
+    @cached_property
+    def text(self) -> str:
+        """The graph as LLVM text."""
+        module = Module()
+        names = [self._kernel(module, i, kernel) for i, kernel in enumerate(self.schedule.kernels)]
+        run = Function(module, "run", [("ptr", "table")], internal=False)
+        for name in names:
+            run.do(f"call void @{name}(ptr %table)")
+        run.finish()
+        self._finish(module)
+        return module.text()
+
+    def _finish(self, module: Module) -> None:
+        """Write what else is called from outside; nothing here."""
+
+    def _kernel(self, module: Module, number: int, kernel: Kernel) -> str:
+        f = Function(module, f"kernel{number}", [("ptr", "table")])
+        frame = Frame(f, self.places)
+        if isinstance(kernel, Loop):
+            self._need(emit_cut_loop(frame, self.target, kernel))
+        else:
+            assert isinstance(kernel, Special)
+            if isinstance(kernel.lowering, Contract):
+                self._need(emit_product(frame, self.target, kernel, f"product{number}"))
+            else:
+                self._need(Memory(scratch_bytes(kernel)))
+                emit_special(f, self.target, kernel, frame.address, frame.scratch(), frame.slot(STATUS))
+        f.finish()
+        return f.name
+
+    def _need(self, memory: Memory) -> None:
+        """Note what memory a kernel needs."""
+        self.needed = max(self.needed, memory.shared + memory.own)
+        if memory.cut:
+            self.own = max(self.own, memory.own)
+
+    def _slot(self, f: Function, number: int) -> Value:
+        return Frame(f, self.places).slot(number)
+
+    def slot(self, buffer: Buffer) -> int:
+        """Return the place of a buffer's address in the table."""
+        return self.places.slot(buffer)
+
+    # ---- calls
+
+    def _settings(self) -> tuple[Any, ...]:
+        """Return what the text depends on beside the schedule."""
+        return (self.target,)
+
+    def _code(self) -> Code:
+        def make() -> Code:
+            return Code(assemble(self.text, self.target), self.needed, self.own)
+
+        if self._made is None:
+            with making:
+                self._made = self._made or cached(self._digest(), make)
+        return self._made
+
+    def _digest(self) -> str | None:
+        """Return a digest of all that the text is written from."""
+        made = self.schedule
+        parts = (made.kernels, made.inputs, made.outputs, tuple(self.offsets.items()), self.scratch)
+        return digest(type(self).__qualname__, self._settings(), parts)
+
+    @property
+    def _each_further(self) -> int:
+        """Scratch memory of each thread but the first; -1 if nothing is cut."""
+        return self._code().own
+
+    def members(self) -> Members:
+        """Return who computes a call, to be entered in a ``with`` statement."""
+        return borrow() if self._each_further >= 0 else ALONE
+
+    def native(self, name: str, *types: Any) -> Any:
+        """Return one of the module's functions, to be called with arguments of these ctypes."""
+        if name not in self._functions:
+            with making:
+                if self._native is None:
+                    self._native = Native(self._code().object, self.target)
+                self._functions[name] = self._native.function(name, *types)
+        return self._functions[name]
+
+    def __call__(self, args: Sequence[Any]) -> list[np.ndarray[Any, Any]]:
+        """Compute the outputs, new arrays, from arrays of the graph's input types.
+
+        Raises
+        ------
+        IndexError
+            If an index was out of range.
+        """
+        run = self.native("run", ctypes.c_void_p)
+        given = [np.require(a, b.type.dtype, "C") for a, b in zip(args, self.schedule.inputs, strict=True)]
+        results = [np.empty(b.type.shape, b.type.dtype) for b in self.schedule.outputs]
+        constants = [array for _, array in self.schedule.constants]
+        with self.members() as members:
+            status = np.array([0, members.address], np.int64)
+            arrays = [status, self.work(members.size), *given, *results, *constants]
+            table = (ctypes.c_void_p * len(arrays))(*(a.__array_interface__["data"][0] for a in arrays))
+            run(ctypes.addressof(table))
+        if status[FAILED]:
+            raise IndexError("an index is out of range for the axis that it picks from")
+        return results
+
+    def work(self, size: int) -> np.ndarray[Any, Any]:
+        """Return this thread's temporary memory, aligned: of arrays, and of kernels that so many threads run."""
+        if getattr(self._memory, "size", 0) < size:
+            needed = self.scratch + self._code().scratch + (size - 1) * max(self._each_further, 0)
+            block = np.empty(needed + ALIGNMENT, np.uint8)
+            start = -block.__array_interface__["data"][0] % ALIGNMENT
+            self._memory.size, self._memory.array = size, block[start : start + needed]
+        return self._memory.array  # type: ignore[no-any-return]  # thread-local storage has no types

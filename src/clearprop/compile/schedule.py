@@ -1,0 +1,213 @@
+"""Graph to kernels: what is fused with what, and what lives in memory.
+
+Maps over one index space go into one loop, as far as what they read is there in time; a value that only its
+own loop uses stays in a register. Views cost nothing: they change where a loop reads. A fold is the tail of
+the loop that computes what it folds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..core.graph import Atom, Const, Eqn, Graph, Var
+from ..core.lowering import Contract, Fold, Layout, Map, Place, View, contiguous
+from ..core.types import Type
+from .kernels import Access, Apply, Buffer, Folded, Kernel, Load, Loop, Node, Number, Special, Store
+
+
+@dataclass
+class Known:
+    """Where a value is: complete after the kernel at this place, in a register of it, in memory, or both."""
+
+    place: int
+    node: Node | None = None
+    access: Access | None = None
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Kernels in the order in which they run, and the memory that they share with the outside."""
+
+    kernels: tuple[Kernel, ...]
+    inputs: tuple[Buffer, ...]
+    outputs: tuple[Buffer, ...]
+    constants: tuple[tuple[Buffer, np.ndarray[Any, Any]], ...]
+
+
+def schedule(graph: Graph) -> Schedule:
+    """Return the kernels that compute a graph."""
+    return _Scheduler(graph).run()
+
+
+class _Scheduler:
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.kernels: list[Kernel] = []
+        self.values: dict[Var, Known] = {}
+        self.loads: dict[tuple[int, Buffer, Layout], Load] = {}
+        self.constants: dict[int, tuple[Buffer, np.ndarray[Any, Any]]] = {}
+        self.inputs = tuple(Buffer(v.type, "input", i, v.name) for i, v in enumerate(graph.inputs))
+        for var, buffer in zip(graph.inputs, self.inputs, strict=True):
+            self.values[var] = Known(-1, access=Access(buffer, contiguous(var.type.shape)))
+        self.homes: dict[
+            Var, Buffer
+        ] = {}  # the output buffers of variables that are computed straight into them
+        self.outputs: list[Buffer] = []
+        for i, atom in enumerate(graph.outputs):
+            buffer = Buffer(atom.type, "output", i)
+            self.outputs.append(buffer)
+            if isinstance(atom, Var) and atom not in self.homes:
+                self.homes[atom] = buffer
+
+    def run(self) -> Schedule:
+        for eqn in self.graph.eqns:
+            self._lower(eqn)
+        for atom, buffer in zip(self.graph.outputs, self.outputs, strict=True):
+            if not isinstance(atom, Var) or self._memory(atom).buffer is not buffer:
+                self._copy(atom, Access(buffer, contiguous(atom.type.shape)))
+        return Schedule(tuple(self.kernels), self.inputs, tuple(self.outputs), tuple(self.constants.values()))
+
+    # ---- one equation
+
+    def _lower(self, eqn: Eqn) -> None:
+        kind, out = eqn.primitive.lowering, eqn.out
+        if isinstance(kind, Map):
+            self._map(eqn, kind)
+        elif isinstance(kind, View):
+            self._view(eqn, kind)
+        elif isinstance(kind, Fold):
+            self._fold(eqn, kind)
+        elif isinstance(kind, Place):
+            self._place(eqn, kind)
+        else:
+            assert kind is not None
+            inputs = [self._memory(a) if isinstance(kind, Contract) else self._packed(a) for a in eqn.inputs]
+            access = self._fresh(out)
+            self.kernels.append(Special(kind, inputs, access, eqn.params))
+            self.values[out] = Known(len(self.kernels) - 1, access=access)
+
+    def _map(self, eqn: Eqn, kind: Map) -> None:
+        place, loop = self._loop_for(eqn.out.type.shape, eqn.inputs)
+        args = tuple(self._node(place, loop, a) for a in eqn.inputs)
+        node = Apply(kind.function, args, eqn.params, eqn.out.type.dtype)
+        loop.nodes.append(node)
+        self.values[eqn.out] = Known(place, node)
+
+    def _view(self, eqn: Eqn, kind: View) -> None:
+        source = eqn.inputs[0]
+        access = self._memory(source)
+        layout = kind.rule(access.layout, **eqn.params)
+        place = self._place_of(source)
+        if layout is None:  # the elements have to move first
+            access = Access(Buffer(source.type), contiguous(source.type.shape))
+            place = self._copy(source, access)
+            layout = kind.rule(access.layout, **eqn.params)
+            assert layout is not None
+        self.values[eqn.out] = Known(place, access=Access(access.buffer, layout))
+
+    def _fold(self, eqn: Eqn, kind: Fold) -> None:
+        source, axes = eqn.inputs[0], eqn.params["axes"]
+        place, loop = self._loop_for(source.type.shape, eqn.inputs)
+        access = self._fresh(eqn.out)
+        kept = iter(access.layout.strides)
+        strides = tuple(0 if a in axes else next(kept) for a in range(source.type.ndim))
+        node = self._node(place, loop, source)
+        layout = Layout(source.type.shape, strides)
+        loop.folds.append(Folded(node, kind.combine, axes, Access(access.buffer, layout)))
+        self.values[eqn.out] = Known(place, access=access)
+
+    def _place(self, eqn: Eqn, kind: Place) -> None:
+        access = self._fresh(eqn.out)
+        if kind.zeros:
+            zero = Number(eqn.out.type.dtype.type(0))
+            self.kernels.append(Loop(eqn.out.type.shape, [zero], [Store(zero, access)]))
+        last = len(self.kernels) - 1
+        parts = kind.parts(access.layout, [a.type for a in eqn.inputs], **eqn.params)
+        for atom, layout in zip(eqn.inputs, parts, strict=True):
+            last = max(
+                last, self._copy(atom, Access(access.buffer, layout), after=last if kind.zeros else -1)
+            )
+        self.values[eqn.out] = Known(last, access=access)
+
+    # ---- loops
+
+    def _place_of(self, atom: Atom) -> int:
+        return self.values[atom].place if isinstance(atom, Var) else -1
+
+    def _loop_for(self, shape: tuple[int, ...], inputs: Sequence[Atom], after: int = -1) -> tuple[int, Loop]:
+        """Return the first loop over this index space that runs when the inputs are there, or a new one."""
+        first = after + 1
+        for atom in inputs:
+            if isinstance(atom, Var):
+                value = self.values[atom]
+                in_register = value.node is not None and atom.type.shape == shape
+                first = max(first, value.place if in_register else value.place + 1)
+        for place in range(first, len(self.kernels)):
+            kernel = self.kernels[place]
+            if isinstance(kernel, Loop) and kernel.shape == shape:
+                return place, kernel
+        loop = Loop(shape)
+        self.kernels.append(loop)
+        return len(self.kernels) - 1, loop
+
+    def _node(self, place: int, loop: Loop, atom: Atom) -> Node:
+        """Return the node that stands for a value in a loop."""
+        if isinstance(atom, Const) and (number := atom.uniform) is not None:
+            return Number(number)
+        if isinstance(atom, Var):
+            value = self.values[atom]
+            if value.node is not None and value.place == place:
+                return value.node
+        access = self._memory(atom)
+        key = (place, access.buffer, access.layout)
+        if key not in self.loads:
+            self.loads[key] = Load(access)
+            loop.nodes.append(self.loads[key])
+        return self.loads[key]
+
+    def _copy(self, atom: Atom, to: Access, after: int = -1) -> int:
+        """Write a value to memory of this layout too; return the place of the loop that does it."""
+        place, loop = self._loop_for(atom.type.shape, [atom], after)
+        loop.stores.append(Store(self._node(place, loop, atom), to))
+        return place
+
+    # ---- memory
+
+    def _fresh(self, var: Var) -> Access:
+        return Access(self.homes.get(var) or Buffer(var.type), contiguous(var.type.shape))
+
+    def _memory(self, atom: Atom) -> Access:
+        """Return where a value is in memory; what a loop has in a register only, it now stores."""
+        if isinstance(atom, Const):
+            return self._constant(atom)
+        value = self.values[atom]
+        if value.access is None:
+            loop = self.kernels[value.place]
+            assert isinstance(loop, Loop)
+            assert value.node is not None
+            value.access = self._fresh(atom)
+            loop.stores.append(Store(value.node, value.access))
+        return value.access
+
+    def _constant(self, atom: Const) -> Access:
+        if id(atom) not in self.constants:
+            number = atom.uniform
+            array = atom.value if number is None else np.asarray(number)
+            buffer = Buffer(Type(array.shape, array.dtype), "constant", len(self.constants))
+            self.constants[id(atom)] = (buffer, np.require(array, requirements="C"))
+        buffer, array = self.constants[id(atom)]
+        layout = contiguous(array.shape)
+        return Access(buffer, layout if array.shape == atom.type.shape else layout.broadcast(atom.type.shape))
+
+    def _packed(self, atom: Atom) -> Access:
+        """Return a value in memory in row order without gaps."""
+        access = self._memory(atom)
+        if access.layout == contiguous(atom.type.shape):
+            return access
+        to = Access(Buffer(atom.type), contiguous(atom.type.shape))
+        self._copy(atom, to)
+        return to

@@ -1,0 +1,86 @@
+"""What machine code is made for: vector width, registers, features. Everything else follows from these."""
+
+from __future__ import annotations
+
+import functools
+import os
+from dataclasses import dataclass
+
+from ..core.errors import SettingError
+
+VARIABLE = "CLEARPROP_TARGET"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A kind of processor.
+
+    Attributes
+    ----------
+    name : str
+        As the environment variable CLEARPROP_TARGET takes it.
+    triple : str
+        LLVM's name of the architecture; "" for this machine's.
+    features : str
+        LLVM's features, such as ``+avx2,+fma``.
+    vector_bytes : int
+        Size of a vector register.
+    registers : int
+        How many of them there are.
+    fma : bool
+        Whether a product and a sum are one instruction, rounded once.
+    """
+
+    name: str
+    triple: str
+    features: str
+    vector_bytes: int
+    registers: int
+    fma: bool
+
+    def lanes(self, itemsize: int) -> int:
+        """Return how many elements of this size a vector holds."""
+        return self.vector_bytes // itemsize
+
+
+TARGETS = {
+    t.name: t
+    for t in (
+        Target("avx512", "", "+avx512f,+avx512dq,+avx512bw,+avx512vl,+avx2,+fma,+f16c,+bmi2", 64, 32, True),
+        Target("avx2", "", "+avx2,+fma,+f16c,+bmi2", 32, 16, True),
+        Target("sse2", "", "", 16, 16, False),
+        Target("neon", "aarch64-unknown-linux-gnu", "+neon,+fp-armv8", 16, 32, True),
+    )
+}
+
+
+@functools.cache
+def detect() -> Target:
+    """Return the best target that this machine runs."""
+    import platform
+
+    import llvmlite.binding as llvm
+
+    if platform.machine().lower() in ("aarch64", "arm64"):
+        return TARGETS["neon"]
+    features = llvm.get_host_cpu_features()
+    for target in (TARGETS["avx512"], TARGETS["avx2"]):
+        if all(features.get(f.lstrip("+"), False) for f in target.features.split(",")):
+            return target
+    return TARGETS["sse2"]
+
+
+def chosen() -> Target:
+    """Return the target that the environment asks for, or the best one.
+
+    Raises
+    ------
+    SettingError
+        If CLEARPROP_TARGET names none.
+    """
+    name = os.environ.get(VARIABLE, "")
+    if not name:
+        return detect()
+    if name not in TARGETS:
+        raise SettingError(f"{VARIABLE}={name}: must be one of {', '.join(TARGETS)}, or unset")
+    return TARGETS[name]

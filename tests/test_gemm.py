@@ -1,0 +1,310 @@
+"""Matrix products as machine code: any shape and strides, on every kind of processor that this one can play."""
+
+import ctypes
+import itertools
+import mmap
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clearprop.compile.engine import Native, machine
+from clearprop.compile.gemm import SLICE, Layout, product
+from clearprop.compile.target import TARGETS, detect
+from clearprop.compile.text import Function, Module
+
+ABLE = {"avx512": 3, "avx2": 2, "sse2": 1}
+HERE = [t for name, t in TARGETS.items() if ABLE.get(name, 9) <= ABLE.get(detect().name, 0)]
+DTYPES = [np.dtype(np.float32), np.dtype(np.float64)]
+PAGE = mmap.PAGESIZE
+targets = pytest.mark.parametrize("target", HERE, ids=lambda t: t.name)
+dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=str)
+
+
+class Fence:
+    """Memory between two pages that nobody may touch; reading or writing beyond it ends the process."""
+
+    def __init__(self):
+        self.libc = ctypes.CDLL(None, use_errno=True)
+        self.libc.mmap.restype = ctypes.c_void_p
+        self.libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+        self.libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+        self.libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+        self.maps = []
+
+    def array(self, shape, dtype, order, at_end=True):
+        """An array whose last element is the last before the fence, or whose first is the first behind one."""
+        rows, columns = shape
+        inner = {"C": shape, "F": (columns, rows), "S": (2 * rows - 1, 3 * columns - 2)}[order]
+        needed = inner[0] * inner[1] * dtype.itemsize
+        pages = -(-needed // PAGE)
+        base = self.libc.mmap(None, (pages + 2) * PAGE, 3, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, 0)
+        for edge in (base, base + (pages + 1) * PAGE):
+            assert self.libc.mprotect(edge, PAGE, 0) == 0
+        self.maps.append((base, (pages + 2) * PAGE))
+        start = base + PAGE + (pages * PAGE - needed if at_end else 0)
+        flat = np.frombuffer((ctypes.c_char * needed).from_address(start), dtype).reshape(inner)
+        return {"C": flat, "F": flat.T, "S": flat[::2, ::3]}[order]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, failure, *_):
+        for base, length in () if failure else self.maps:  # a failure's report shows the arrays
+            self.libc.munmap(base, length)
+
+
+def layout(x):
+    return Layout(*(s // x.itemsize for s in x.strides[-2:]))
+
+
+def function(native, name, integers=0, pointers=5):
+    kinds = [ctypes.c_void_p] * pointers + [ctypes.c_int64] * integers
+    return ctypes.CFUNCTYPE(None, *kinds)(native.address(name))
+
+
+class Compiled:
+    """A product's functions, and the memory that they may use with a band around it that they may not."""
+
+    def __init__(self, target, a, b, c, epilogue=None, batch=(1, 0, 0, 0)):
+        module = Module()
+        m, k, n = *a.shape[-2:], b.shape[-1]
+        self.made = product(
+            module, "p", target, a.dtype, (m, n, k), layout(a), layout(b), layout(c), epilogue, batch
+        )
+        for name in (self.made.name, self.made.pack, self.made.slice):
+            module.functions[name] = module.functions[name].replace("define internal", "define")
+        self.native = Native(module.text(), target)
+        self.operands = [x.ctypes.data for x in (a, b, c)]
+
+    def memory(self, size):
+        """64-byte aligned memory and its band."""
+        band = np.full(size + 8192 + 64, 0xA5, np.uint8)
+        start = -band.ctypes.data % 64 + 4096
+        return band.ctypes.data + start, band, (start, start + size)
+
+    def __call__(self, extra=None):
+        size = self.made.work_bytes + self.made.scratch_bytes
+        work, band, (first, last) = self.memory(size)
+        function(self.native, "p")(*self.operands, work, None if extra is None else extra.ctypes.data)
+        assert (band[:first] == 0xA5).all()
+        assert (band[last:] == 0xA5).all()
+
+    def in_slices(self, cuts, extra=None):
+        """Do the work of (tiles, panels) rectangles one by one, each with scratch memory of its own."""
+        work, _keep, _ = self.memory(self.made.work_bytes)
+        a, b, c = self.operands
+        function(self.native, self.made.pack, 2, 3)(a, b, work, 0, self.made.panels)
+        run = function(self.native, self.made.slice, len(SLICE) - 6, 6)
+        for tiles, panels in cuts:
+            scratch, band, (_, last) = self.memory(self.made.scratch_bytes)
+            run(a, b, c, work, scratch, extra.ctypes.data if extra is not None else None, 0, *tiles, *panels)
+            assert (band[last:] == 0xA5).all()
+
+
+def fill(x, rng):
+    x[...] = rng.standard_normal(x.shape)
+    return x
+
+
+def check(found, a, b):
+    """Compare with NumPy in float64, within the rounding of a sum of K products."""
+    wide = a.astype(np.float64), b.astype(np.float64)
+    bound = (a.shape[-1] + 4) * np.finfo(a.dtype).eps * (abs(wide[0]) @ abs(wide[1]))
+    assert (abs(found - wide[0] @ wide[1]) <= bound + 1e-30).all()
+
+
+def run(target, dtype, m, n, k, orders, at_end=True, seed=0):
+    rng = np.random.default_rng(seed)
+    with Fence() as fence:
+        shapes = (m, k), (k, n), (m, n)
+        a, b, c = (fence.array(s, dtype, o, at_end) for s, o in zip(shapes, orders, strict=True))
+        fill(a, rng), fill(b, rng)
+        whole = c.base if c.base is not None and c.base.shape != c.shape else c
+        whole[...] = 777
+        Compiled(target, a, b, c)()
+        check(c, a, b)
+        if orders[2] == "S":
+            c[...] = 777
+            assert (whole == 777).all()  # nothing between the strides was written
+
+
+SHAPES = [
+    *((1, 1, 1), (1, 67, 5), (67, 1, 5), (31, 33, 1), (15, 16, 17), (3, 2, 65), (64, 64, 64), (67, 67, 67)),
+    *((32, 10, 32), (10, 30, 784), (40, 2, 40), (1, 1, 700), (5, 7, 5000), (60, 70, 1100), (300, 40, 300)),
+]
+
+
+@targets
+@dtypes
+@pytest.mark.parametrize("orders", ["CCC", "CFC", "FCC", "FFF", "CCF", "SCS", "CSC"])
+def test_products_equal_numpys(target, dtype, orders):
+    often = orders in ("CCC", "CFC", "FCC") and dtype == DTYPES[0]
+    for m, n, k in SHAPES[:: 1 if often else 3]:
+        run(target, dtype, m, n, k, orders)
+
+
+sizes = st.integers(1, 67)
+places = st.tuples(*[st.sampled_from("CFS")] * 3)
+
+
+@targets
+@settings(max_examples=20, deadline=None)
+@given(sizes, sizes, sizes, places, st.sampled_from(DTYPES), st.booleans())
+def test_any_size_and_strides(target, m, n, k, orders, dtype, at_end):
+    run(target, dtype, m, n, k, orders, at_end)
+
+
+@targets
+@pytest.mark.parametrize("orders", ["CCC", "CFC", "FCC"])
+def test_long_sums_and_copied_operands(target, orders):
+    run(target, DTYPES[0], 130, 100, 2600, orders)
+    run(target, DTYPES[0], 256, 256, 256, orders)
+
+
+@targets
+@pytest.mark.parametrize(
+    ("m", "n", "k", "orders"), [(97, 75, 1400, "CCC"), (40, 3, 30, "CCC"), (50, 90, 60, "CFC")]
+)
+@pytest.mark.parametrize("with_epilogue", [False, True])
+def test_the_cut_does_not_change_a_bit(target, m, n, k, orders, with_epilogue):
+    rng = np.random.default_rng(1)
+    with Fence() as fence:
+        a, b = (
+            fill(fence.array(s, DTYPES[0], o), rng) for s, o in zip(((m, k), (k, n)), orders, strict=False)
+        )
+        c = fence.array((m, n), DTYPES[0], orders[2])
+        bias = fill(np.empty(n, np.float32), rng)
+        compiled = Compiled(target, a, b, c, bias_and_relu(Layout(n, 1)) if with_epilogue else None)
+        compiled(bias)
+        whole = c.copy()
+        made = compiled.made
+        tiles = np.sort([0, *rng.integers(0, made.tiles + 1, 3), made.tiles]).tolist()
+        panels = np.sort([0, *rng.integers(0, made.panels + 1, 2), made.panels]).tolist()
+        cuts = list(itertools.product(itertools.pairwise(tiles), itertools.pairwise(panels)))
+        c[...] = np.nan
+        compiled.in_slices([cuts[i] for i in rng.permutation(len(cuts))], bias)
+        np.testing.assert_array_equal(c.view(np.int32), whole.view(np.int32))
+
+
+# ---- epilogues
+
+
+def bias_and_relu(out):
+    def epilogue(f, value, place):
+        bias = place.read(f, place.extra, Layout(0, 1), DTYPES[0])
+        value = f.call("llvm.maximum", f.binary("fadd", value, bias), f.like(0, value))
+        place.write(f, value, place.c, out, DTYPES[0])
+
+    return epilogue
+
+
+def descent(layout, dtype):
+    def epilogue(f, value, place):
+        rate = f.spread(f.load(place.extra, dtype), place.lanes)
+        old = place.read(f, place.c, layout, dtype)
+        place.write(f, f.binary("fsub", old, f.binary("fmul", rate, value)), place.c, layout, dtype)
+
+    return epilogue
+
+
+@targets
+@pytest.mark.parametrize(
+    ("m", "n", "k"), [(32, 10, 64), (33, 48, 20), (7, 1, 90), (1, 50, 40), (90, 40, 1300)]
+)
+@pytest.mark.parametrize("orders", ["CCC", "CFC", "FCC", "CCF"])
+def test_epilogues_see_each_result_once(target, m, n, k, orders):
+    rng, dtype = np.random.default_rng(2), DTYPES[0]
+    with Fence() as fence:
+        a, b, c = (
+            fill(fence.array(s, dtype, o), rng) for s, o in zip(((m, k), (k, n), (m, n)), orders, strict=True)
+        )
+        bias = fence.array((1, n), dtype, "C")
+        fill(bias, rng)
+        exact = a.astype(np.float64) @ b
+        Compiled(target, a, b, c, bias_and_relu(layout(c)))(bias)
+        np.testing.assert_allclose(c, np.maximum(exact + bias, 0), rtol=1e-4, atol=1e-4)
+        rate, before = np.full(1, 0.5, np.float32), c.copy()
+        Compiled(target, a, b, c, descent(layout(c), dtype))(rate)
+        np.testing.assert_allclose(c, before - 0.5 * exact, rtol=1e-4, atol=1e-4)
+
+
+@targets
+def test_an_epilogue_knows_row_column_and_batch(target):
+    a, b, c = np.zeros((2, 9, 3)), np.zeros((2, 3, 21)), np.empty((2, 9, 21))
+
+    def where(f, value, place):
+        row, column, batch = (
+            f.convert("sitofp", x, "double") for x in (place.row, place.column, place.batch)
+        )
+        terms = (
+            f.binary("fmul", batch, f.constant(1000, "double")),
+            f.binary("fmul", row, f.constant(100, "double")),
+        )
+        number = f.binary("fadd", f.binary("fadd", *terms), column)
+        steps = f.gathered(
+            [f.constant(i * (100 if place.turned else 1), "double") for i in range(place.lanes)]
+        )
+        place.write(
+            f, f.binary("fadd", f.spread(number, place.lanes), steps), place.c, Layout(21, 1), a.dtype
+        )
+
+    Compiled(target, a, b, c, where, batch=(2, 27, 63, 189))()
+    i, j, k = np.indices(c.shape)
+    np.testing.assert_array_equal(c, 1000 * i + 100 * j + k)
+
+
+@targets
+@dtypes
+def test_batches(target, dtype):
+    rng = np.random.default_rng(3)
+    a, b = fill(np.empty((5, 7, 30), dtype), rng), fill(np.empty((5, 40, 30), dtype), rng).transpose(0, 2, 1)
+    c = np.empty((5, 7, 40), dtype)
+    Compiled(target, a, b, c, batch=(5, 7 * 30, 40 * 30, 7 * 40))()
+    check(c, a, b)
+
+
+@targets
+@pytest.mark.parametrize("orders", ["CC", "CF", "FC"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("n", [1, 5, 37])
+def test_what_is_not_finite_reaches_its_row_and_column_and_no_other(target, orders, bad, n):
+    rng = np.random.default_rng(4)
+    a, b = (
+        np.asarray(fill(np.empty(s, np.float32), rng), order=o)
+        for s, o in zip(((20, 33), (33, n)), orders, strict=True)
+    )
+    a[3, 5], b[7, n - 1] = bad, bad
+    c = np.empty((20, n), np.float32)
+    Compiled(target, a, b, c)()
+    with np.errstate(invalid="ignore"):
+        expected = a.astype(np.float64) @ b
+    np.testing.assert_array_equal(np.isfinite(c), np.isfinite(expected))
+    np.testing.assert_array_equal(np.isnan(c), np.isnan(expected))
+
+
+@pytest.mark.parametrize("orders", ["CC", "CF", "FC"])
+@dtypes
+def test_arm_code_can_be_assembled(orders, dtype):
+    import llvmlite.binding as llvm
+
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    a, b = (np.empty(s, dtype, order=o) for s, o in zip(((100, 50), (50, 33)), orders, strict=True))
+    module = Module()
+    product(module, "p", TARGETS["neon"], dtype, (100, 33, 50), layout(a), layout(b), Layout(33, 1), None)
+    keep = Function(module, "keep", [(t, n) for t, n in (("ptr", x) for x in "ABCwe")], internal=False)
+    keep.do("call void @p(ptr %A, ptr %B, ptr %C, ptr %w, ptr %e)")
+    keep.finish()
+    code = machine(TARGETS["neon"]).emit_assembly(llvm.parse_assembly(module.text()))
+    assert "fmla" in code
+
+
+def test_kernels_are_shared_between_products():
+    module = Module()
+    for i, (m, n, k) in enumerate([(200, 100, 784), (100, 784, 50), (50, 64, 30)]):
+        product(
+            module, f"p{i}", TARGETS["avx2"], DTYPES[0], (m, n, k), Layout(k, 1), Layout(n, 1), Layout(n, 1)
+        )
+    assert sum(name.startswith("tile_") for name in module.functions) <= 4
