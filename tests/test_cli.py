@@ -390,7 +390,9 @@ def test_a_wrong_derivative_is_found(cli, monkeypatch, way):
 
 def test_an_operation_without_a_case_is_reported(cli, monkeypatch):
     sin = PRIMITIVES["sin"]
-    monkeypatch.setitem(PRIMITIVES, "novel", Primitive("novel", sin.compute, sin.typed, sin.derivative))
+    monkeypatch.setitem(
+        PRIMITIVES, "novel", Primitive("novel", sin.compute, sin.typed, sin.derivative, sin.lowering)
+    )
     code, _, err = cli("check")
     assert code == 1
     assert "novel: has no case to check it on" in err

@@ -17,7 +17,7 @@ def rosenbrock(w):
 
 
 def ours_are_gone():
-    return not [t for t in threading.enumerate() if t.name.startswith("clearprop")]
+    return not [t for t in threading.enumerate() if t.name.startswith("clearprop conversation")]
 
 
 def test_minimises_rosenbrock_as_scipy_does():

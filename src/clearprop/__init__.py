@@ -17,7 +17,8 @@ from . import (
     optim,
 )
 from ._version import __version__
-from .api import check_grads, grad, hessian, hvp, jvp, make_graph, value_and_grad, vjp
+from .api import check_grads, grad, hessian, hvp, jit, jvp, make_graph, value_and_grad, vjp
+from .compile.threads import get_threads, set_threads
 from .core import errors, tree
 from .ops import random
 from .ops.activations import (
@@ -51,10 +52,12 @@ __all__ = [
     "fit",
     "gather",
     "gelu",
+    "get_threads",
     "grad",
     "hessian",
     "hvp",
     "identity",
+    "jit",
     "jvp",
     "leaky_relu",
     "load",
@@ -71,6 +74,7 @@ __all__ = [
     "random",
     "relu",
     "scatter_add",
+    "set_threads",
     "sigmoid",
     "silu",
     "softmax",

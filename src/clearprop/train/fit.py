@@ -19,6 +19,8 @@ from .run import Run
 from .steps import SPLIT, Loss, Step, loop
 from .stopping import EarlyStopping
 
+_PAUSE = 0.05  # seconds between two looks at what native code does: at progress, at Ctrl-C
+
 
 def fit(
     model: Any,
@@ -36,6 +38,7 @@ def fit(
     seed: int = 0,
     progress: bool = True,
     preprocessing: Any = None,
+    backend: str = "native",
 ) -> Run:
     """Train a model and return the run: the model, its history, how it was made.
 
@@ -70,6 +73,8 @@ def fit(
         Show a bar on a terminal, and plain lines elsewhere, on standard error.
     preprocessing : Module, optional
         Kept in the run, and in its file, beside the model.
+    backend : {"native", "numpy"}
+        Native code, made for this model when the training begins; or NumPy, the same run to rounding, slower.
 
     Returns
     -------
@@ -94,7 +99,7 @@ def fit(
     optimizer = Adam(1e-3) if optimizer is None else optimizer
     train, held = hold_out(samples(data, sample_weight), validation, fold_in(key(seed), SPLIT))
     measures = named_metrics(metrics)
-    each = loop(model, train, loss, optimizer, epochs, batch_size, seed, bool(measures))
+    each = loop(model, train, loss, optimizer, epochs, batch_size, seed, bool(measures), backend, _PAUSE)
     keeper = Keeper(model, early_stopping)
     with progress_on(progress, epochs) as show:
         stopped = _consume(each, train, held, loss, measures, plateau, keeper, show)

@@ -6,33 +6,34 @@ loss, backpropagation and the optimiser's update together.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
 from ..api import value_and_grad
-from ..core import tree
-from ..core.errors import DataError
-from ..core.graph import Graph
-from ..core.interpret import interpret
-from ..core.trace import trace
-from ..core.types import Array, Type, type_of
+from ..api.compiled import native_code
+from ..core.errors import DataError, SettingError
+from ..core.types import Array
 from ..nn.context import INFERENCE, Context, apply
 from ..ops.random import fold_in, key, permutation
 from ..optim import LBFGS, Optimizer
-from ..transform.simplify import simplify
 from .data import Samples, samples
+from .stepper import Interpreted, Native, Stepper
 
 Loss = Callable[..., Any]
+
+BACKENDS = ("native", "numpy")
 
 ORDER, NOISE, SPLIT = 0, 1, 2  # what the seed's random numbers are for
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Step:
-    """What one step has done.
+    """What one step has done, or several that native code did in one go.
 
     Attributes
     ----------
@@ -47,7 +48,7 @@ class Step:
     loss : float
         Of the mini-batch, before the update.
     rate : float
-        Learning rate of the update.
+        Learning rate of the update after it.
     model : Module
         After the update.
     state : dict
@@ -62,10 +63,28 @@ class Step:
     rows: int
     loss: float
     rate: float
-    model: Any
-    state: Any
+    take: Callable[[], tuple[Any, Any]]  # copies the model and the state, when somebody asks
     prediction: Any = None
     target: Any = None
+
+    @cached_property
+    def _taken(self) -> tuple[Any, Any]:
+        return self.take()
+
+    @property
+    def model(self) -> Any:
+        """The model after the update."""
+        return self._taken[0]
+
+    @property
+    def state(self) -> Any:
+        """The optimiser's state after the update."""
+        return self._taken[1]
+
+    @property
+    def touched(self) -> bool:
+        """Whether somebody has asked for the model or the state."""
+        return "_taken" in self.__dict__
 
 
 def steps(
@@ -79,6 +98,7 @@ def steps(
     sample_weight: Any = None,
     seed: int = 0,
     keep_predictions: bool = False,
+    backend: str = "native",
 ) -> Iterator[Step]:
     """Train step by step: the loop beneath `fit`, for those who write their own around it.
 
@@ -92,6 +112,8 @@ def steps(
         As for `fit`.
     keep_predictions : bool
         Whether steps carry the predictions that they made.
+    backend : {"native", "numpy"}
+        As for `fit`.
 
     Yields
     ------
@@ -108,7 +130,16 @@ def steps(
     [3.857, 1.259, 0.411]
     """
     return loop(
-        model, samples(data, sample_weight), loss, optimizer, epochs, batch_size, seed, keep_predictions
+        model,
+        samples(data, sample_weight),
+        loss,
+        optimizer,
+        epochs,
+        batch_size,
+        seed,
+        keep_predictions,
+        backend,
+        0.0,
     )
 
 
@@ -121,6 +152,8 @@ def loop(
     batch_size: int,
     seed: int,
     keep_predictions: bool,
+    backend: str,
+    pause: float,
 ) -> Iterator[Step]:
     """Return the generator for an optimiser, after checking the counts.
 
@@ -136,62 +169,37 @@ def loop(
     noise = fold_in(key(seed), NOISE)
     if isinstance(optimizer, LBFGS):
         return full_batch(model, data, weighted, optimizer, epochs, noise, keep_predictions)
-    update = Update(weighted, optimizer, noise, keep_predictions)
-    return mini_batches(model, data, update, epochs, batch_size, fold_in(key(seed), ORDER))
+    if backend not in BACKENDS:
+        raise SettingError(f"backend={backend!r}: must be one of {', '.join(map(repr, BACKENDS))}")
+    kind = Native if backend == "native" and native_code() else Interpreted
+    stepper = kind(model, data, weighted, optimizer, noise, keep_predictions)
+    return mini_batches(data, stepper, epochs, batch_size, fold_in(key(seed), ORDER), pause)
 
 
 def mini_batches(
-    model: Any, data: Samples, update: Update, epochs: int, batch_size: int, order: Array
+    data: Samples, stepper: Stepper, epochs: int, batch_size: int, order: Array, pause: float
 ) -> Iterator[Step]:
-    """Yield a step for each mini-batch of each epoch, shuffled anew for each epoch."""
-    state, number, n = update.optimizer.init(model), 0, len(data)
+    """Yield a step for each mini-batch of epochs that are shuffled anew; or one for ``pause`` seconds of them."""
+    number, n, stride = 0, len(data), 1
     for epoch in range(1, epochs + 1):
-        rows = permutation(fold_in(order, epoch), n)
-        for start in range(0, n, batch_size):
-            batch = data.take(rows[start : start + batch_size])
-            rate = float(update.optimizer.rate(state))
-            model, state, value, prediction = update(model, state, batch)
-            number += 1
-            done = (start + len(batch)) / n
-            yield Step(epoch, number, done, len(batch), value, rate, model, state, prediction, batch.y)
-
-
-class Update:
-    """One step as a graph: from a model, an optimiser's state and a batch to the new ones and the loss."""
-
-    def __init__(self, loss: Loss, optimizer: Optimizer, noise: Array, keep_predictions: bool) -> None:
-        self.loss, self.optimizer, self.noise = loss, optimizer, noise
-        self.keep = keep_predictions
-        self.graphs: dict[tuple[Type, ...], Graph] = {}
-
-    def __call__(self, model: Any, state: Any, batch: Samples) -> tuple[Any, Any, float, Any]:
-        """Return the model and the state after the step, the loss, and the prediction if it is kept."""
-        leaves, form = tree.flatten((model, state))
-        inputs = [*leaves, batch.x, batch.y] + ([] if batch.weight is None else [batch.weight])
-        types = tuple(map(type_of, inputs))
-        if types not in self.graphs:
-            names = [*tree.paths(model), *(f"state.{p}" for p in tree.paths(state)), "x", "y", "weight"]
-            self.graphs[types] = self._record(form, types, names[: len(types)], len(leaves))
-        results = interpret(self.graphs[types], inputs)
-        model, state = tree.unflatten(form, results[: len(leaves)])
-        return model, state, float(results[-1]), results[-2] if self.keep else None
-
-    def _record(self, form: tree.Structure, types: tuple[Type, ...], names: list[str], carried: int) -> Graph:
-        def flat(*leaves: Array) -> list[Array]:
-            model, state = tree.unflatten(form, leaves[:carried])
-            x, y, weight = (*leaves[carried:], None)[:3]
-            context = Context(training=True, rng=fold_in(self.noise, state["step"]))
-
-            def cost(model: Any) -> tuple[Array, Array]:
-                prediction = apply(model, x, context)
-                return self.loss(prediction, y, weight), prediction
-
-            (value, prediction), gradient = value_and_grad(cost, has_aux=True)(model)
-            updated = self.optimizer.update(model, gradient, state)
-            return [*tree.leaves(updated), *([prediction] if self.keep else []), value]
-
-        graph, _ = trace(flat, types, names)
-        return simplify(graph.owning_constants())
+        rows, start = permutation(fold_in(order, epoch), n), 0
+        while start < n:
+            size = min(batch_size, n - start)
+            count = min(stride, (n - start) // size)
+            taken, rate = rows[start : start + size * count], stepper.rate
+            begun = time.perf_counter()
+            losses, predictions = stepper.run(taken, size)
+            if pause:
+                stride = max(1, min(2 * stride, round(pause * count / (time.perf_counter() - begun))))
+            start, number = start + len(taken), number + count
+            target = None if pause and predictions is None else data.y[taken]
+            loss = float(np.mean(losses))
+            step = Step(epoch, number, start / n, len(taken), loss, rate, stepper.values, predictions, target)
+            if not pause:
+                step.model  # noqa: B018  # takes its copy before the next step
+            yield step
+            if step.touched:
+                stepper.rate_factor = step.state["rate_factor"]
 
 
 def try_loss(model: Any, data: Samples, loss: Loss) -> None:
@@ -215,6 +223,13 @@ def full_batch(
 
     for number, (new, value) in enumerate(optimizer.iterate(value_and_grad(cost), model), start=1):
         prediction = apply(new, data.x, INFERENCE) if keep_predictions else None
-        yield Step(number, number, 1.0, len(data), float(value), 1.0, new, {}, prediction, data.y)
+        step = Step(
+            number, number, 1.0, len(data), float(value), 1.0, partial(_pair, new), prediction, data.y
+        )
+        yield step
         if number == epochs:
             return
+
+
+def _pair(model: Any) -> tuple[Any, Any]:
+    return model, {}

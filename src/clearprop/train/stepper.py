@@ -1,0 +1,134 @@
+"""One training step as a graph, and the two that run it: native code and the interpreter.
+
+The graph takes the model, the optimiser's state and a mini-batch, and gives the new model, the new state, the
+loss, and the prediction if it is wanted: forward pass, loss, backpropagation and update together.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..api import value_and_grad
+from ..core import tree
+from ..core.graph import Graph
+from ..core.interpret import interpret
+from ..core.trace import trace
+from ..core.types import Array, Type, type_of
+from ..nn.context import Context, apply
+from ..ops.random import fold_in
+from ..optim import Optimizer
+from ..transform.simplify import simplify
+from .data import Samples
+
+
+class Stepper(ABC):
+    """A model being trained: its values now, and steps on rows of the data."""
+
+    def __init__(
+        self,
+        model: Any,
+        data: Samples,
+        loss: Callable[..., Any],
+        optimizer: Optimizer,
+        noise: Array,
+        keep_predictions: bool,
+    ) -> None:
+        self.loss, self.optimizer, self.noise, self.keep = loss, optimizer, noise, keep_predictions
+        self.data = [data.x, data.y] + ([] if data.weight is None else [data.weight])
+        state = optimizer.init(model)
+        self.names = [*tree.paths(model), *(f"state.{p}" for p in tree.paths(state))]
+        leaves, self.form = tree.flatten((model, state))
+        self.leaves = [np.array(leaf) for leaf in leaves]
+        self.factor = self.names.index("state.rate_factor")
+
+    @abstractmethod
+    def run(self, rows: np.ndarray[Any, Any], size: int) -> tuple[Any, Any]:
+        """Do steps of ``size`` rows each; return the loss of each step, and all predictions if they are kept."""
+
+    def values(self) -> tuple[Any, Any]:
+        """Return the model and the optimiser's state now, as copies."""
+        return tree.unflatten(self.form, [leaf.copy() for leaf in self.leaves])  # type: ignore[no-any-return]
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the next step."""
+        return float(self.optimizer.rate(tree.unflatten(self.form, self.leaves)[1]))
+
+    @property
+    def rate_factor(self) -> Any:
+        """What the learning rate is multiplied by."""
+        return self.leaves[self.factor]
+
+    @rate_factor.setter
+    def rate_factor(self, value: Any) -> None:
+        self.leaves[self.factor][...] = value
+
+    def graph(self, size: int) -> Graph:
+        """Return the graph of a step of so many rows."""
+        types = [type_of(leaf) for leaf in self.leaves]
+        types += [Type((size, *d.shape[1:]), d.dtype) for d in self.data]
+        names = [*self.names, "x", "y", "weight"][: len(types)]
+        graph, _ = trace(self._flat, types, names)
+        return simplify(graph.owning_constants())
+
+    def _flat(self, *leaves: Array) -> list[Array]:
+        n = len(self.leaves)
+        model, state = tree.unflatten(self.form, leaves[:n])
+        x, y, weight = (*leaves[n:], None)[:3]
+        context = Context(training=True, rng=fold_in(self.noise, state["step"]))
+
+        def cost(model: Any) -> tuple[Array, Array]:
+            prediction = apply(model, x, context)
+            return self.loss(prediction, y, weight), prediction
+
+        (value, prediction), gradient = value_and_grad(cost, has_aux=True)(model)
+        updated = self.optimizer.update(model, gradient, state)
+        return [*tree.leaves(updated), value, *([prediction] if self.keep else [])]
+
+
+class Interpreted(Stepper):
+    """Steps with NumPy, equation by equation: the reference."""
+
+    graphs: dict[int, Graph]
+
+    def run(self, rows: np.ndarray[Any, Any], size: int) -> tuple[Any, Any]:
+        """Interpret the graph for each mini-batch."""
+        if not hasattr(self, "graphs"):
+            self.graphs = {}
+        if size not in self.graphs:
+            self.graphs[size] = self.graph(size)
+        n, losses, predictions = len(self.leaves), [], []
+        for start in range(0, len(rows), size):
+            taken = rows[start : start + size]
+            results = interpret(self.graphs[size], [*self.leaves, *(d[taken] for d in self.data)])
+            self.leaves = [np.asarray(r) for r in results[:n]]
+            losses.append(results[n])
+            predictions += results[n + 1 :]
+        return np.array(losses), np.concatenate(predictions) if self.keep else None
+
+
+class Native(Stepper):
+    """Steps in native code, any number of them in one call."""
+
+    def __init__(self, *args: Any) -> None:
+        from ..compile.repeat import Carried, Repeating
+
+        super().__init__(*args)
+        self.carried = Carried(self.leaves)
+        self.runs: dict[int, Repeating] = {}
+
+    def run(self, rows: np.ndarray[Any, Any], size: int) -> tuple[Any, Any]:
+        """Run the machine code for this size of batch."""
+        from ..compile.repeat import Repeat, Roles
+
+        if size not in self.runs:
+            n = len(self.leaves)
+            roles = Roles(n, (n, n + 1) if self.keep else (n,))
+            self.runs[size] = Repeat(self.graph(size), roles).begin(self.carried, self.data)
+        records = self.runs[size].run(rows, len(rows) // size)
+        self.leaves = self.carried.now
+        return records[0], records[1].reshape(-1, *records[1].shape[2:]) if self.keep else None
