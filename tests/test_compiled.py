@@ -83,10 +83,10 @@ def moderate(case: Case, dtype: Any) -> list[Any]:
     args, values = at_specials(case, dtype), specials(dtype)
     if case in ELEMENTWISE:
         return args
-    values = np.roll(values[np.isnan(values) | np.isinf(values) | (np.abs(values) < 1e30)], 5)
+    values = np.roll(values[np.isnan(values) | np.isinf(values) | (np.abs(values) < 1e30)], 7)
     floats = [a.dtype.kind == "f" for a in args]
     return [
-        np.resize(np.roll(values, 7 * i), a.shape) if f else a
+        np.resize(np.roll(values, 5 * i), a.shape) if f else a
         for i, (a, f) in enumerate(zip(args, floats, strict=True))
     ]
 

@@ -324,3 +324,18 @@ def test_one_warning_and_the_interpreter() -> None:
             cp.jit(lambda x: x + 1)(X)
     assert [w.category for w in heard] == [RuntimeWarning]
     assert "llvmlite" in str(heard[0].message)
+
+
+def test_python_numbers_adapt_and_are_recorded_for_each_value():
+    calls = []
+
+    def f(x, rate, options):
+        calls.append(rate)
+        return x * rate + options["shift"]
+
+    compiled, x = cp.jit(f), np.ones(3, np.float32)
+    for rate in (0.5, 0.25, 0.5):
+        result = compiled(x, rate, {"shift": 1})
+        assert result.dtype == np.float32
+        np.testing.assert_array_equal(result, f(x, rate, {"shift": 1}))
+    assert calls.count(0.25) == 2  # once by us, once recorded

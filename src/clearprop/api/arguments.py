@@ -43,7 +43,12 @@ class Arguments:
     """
 
     def __init__(
-        self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], opened: Argnums
+        self,
+        function: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        opened: Argnums,
+        numbers: bool = True,
     ) -> None:
         self.function, self.args, self.kwargs = function, list(args), dict(kwargs)
         self.single = not isinstance(opened, (tuple, list))
@@ -62,8 +67,8 @@ class Arguments:
         self.leaves: list[Array] = []
         self.names: list[str] = []
         for n in self.opened:
-            self.structures.append(tree.structure(args[n]))
-            for path, leaf in tree.named_leaves(args[n]):
+            self.structures.append(tree.structure(args[n], numbers))
+            for path, leaf in tree.named_leaves(args[n], numbers):
                 self.names.append(f"{labels[n]}.{path}" if path else labels[n])
                 self.leaves.append(_as_array(leaf, self.names[-1]))
 

@@ -38,7 +38,8 @@ def jit(function: Callable[..., Any], static_argnums: Argnums = ()) -> Callable[
     Parameters
     ----------
     function : callable
-        Of nested structures of arrays, to a nested structure.
+        Of nested structures of arrays, to a nested structure. Python's numbers are settings, so that they
+        adapt as in NumPy; give what changes from call to call as an array or a NumPy scalar.
     static_argnums : int or sequence of int
         Positional arguments that are settings, as keyword arguments always are: passed on as they are; each
         value is recorded anew. They must be hashable.
@@ -66,7 +67,9 @@ def jit(function: Callable[..., Any], static_argnums: Argnums = ()) -> Callable[
         if any(isinstance(leaf, Traced) for leaf in tree.leaves((args, kwargs))):
             return function(*args, **kwargs)
         static = settings(static_argnums, len(args))
-        call = Arguments(function, args, kwargs, [n for n in range(len(args)) if n not in static])
+        call = Arguments(
+            function, args, kwargs, [n for n in range(len(args)) if n not in static], numbers=False
+        )
         given = (tuple(args[n] for n in sorted(static)), tuple(sorted(kwargs.items())))
         key = (*map(_exact, call.structures), *map(type_of, call.leaves), _exact(given))
         try:

@@ -188,10 +188,13 @@ def flatten(tree: Tree) -> tuple[list[Array], Structure]:
     return [leaf for _, leaf in found], structure
 
 
-def named_leaves(tree: Tree) -> list[tuple[str, Array]]:
-    """Return the path and the value of each leaf: ``("layers.0.weight", array)``."""
+def named_leaves(tree: Tree, numbers: bool = True) -> list[tuple[str, Array]]:
+    """Return the path and the value of each leaf: ``("layers.0.weight", array)``.
+
+    Without ``numbers``, Python's numbers are structure wherever they stand.
+    """
     found: list[tuple[str, Any]] = []
-    _walk(tree, "", True, found)
+    _walk(tree, "", numbers, found)
     return found
 
 
@@ -205,9 +208,9 @@ def leaves(tree: Tree) -> list[Array]:
     return flatten(tree)[0]
 
 
-def structure(tree: Tree) -> Structure:
+def structure(tree: Tree, numbers: bool = True) -> Structure:
     """Return the structure: what is left without the leaves. Structures can be compared."""
-    return flatten(tree)[1]
+    return _walk(tree, "", numbers, [])
 
 
 def count(structure: Structure) -> int:
