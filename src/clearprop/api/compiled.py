@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from ..compile.program import Program
 from ..core import tree
 from ..core.errors import SettingError, TraceError
 from ..core.graph import Graph
@@ -123,6 +122,8 @@ def _make(call: Arguments) -> tuple[Runner, tree.Structure]:
 def runner(graph: Graph) -> Runner:
     """Return what computes a graph: native code, or the interpreter where there is no llvmlite."""
     if native_code():
+        from ..compile.program import Program  # what makes code is loaded when code is made
+
         return Program(graph)
     return lambda args: [np.asarray(y) for y in interpret(graph, args)]
 
