@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -101,16 +102,16 @@ class Folded:
     access: Access  # its layout has stride 0 along the axes
 
 
-class Kernel:
+class Kernel(ABC):
     """Something that runs as a whole, after those before it."""
 
+    @abstractmethod
     def reads(self) -> list[Buffer]:
         """Return the buffers it reads."""
-        raise NotImplementedError  # pragma: no cover  # each kind says it
 
+    @abstractmethod
     def writes(self) -> list[Buffer]:
         """Return the buffers it writes."""
-        raise NotImplementedError  # pragma: no cover  # each kind says it
 
 
 @dataclass(eq=False)
