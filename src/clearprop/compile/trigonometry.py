@@ -128,7 +128,7 @@ def arctan2(y: Lanes, x: Lanes) -> Lanes:
 
 
 def arcsin(x: Lanes) -> Lanes:
-    """The angle in [−π/2, π/2] whose sine is x; NaN for |x| > 1; within 2.2 ulp."""
+    """The angle in [−π/2, π/2] whose sine is x; NaN for |x| > 1; within 2.5 ulp."""
     a = magnitude(x)
     return copysign(_of_point(a, _other_side(a)), x)
 

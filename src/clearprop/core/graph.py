@@ -67,7 +67,7 @@ class Const:
         """The number, if all elements are one number held once; else None."""
         value = self.value
         if value.size and not any(value.strides):
-            return value[(0,) * value.ndim]  # type: ignore[no-any-return]
+            return value[(0,) * value.ndim]  # type: ignore[no-any-return]  # a scalar
         return None
 
     def owned(self) -> Const:

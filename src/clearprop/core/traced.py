@@ -258,7 +258,7 @@ class Traced(NDArrayOperatorsMixin):
 
     def reshape(self, *shape: Any, order: str = "C") -> Array:
         """As np.reshape; the shape as one tuple or as several numbers."""
-        return np.reshape(self, shape[0] if len(shape) == 1 else shape, order=order)  # type: ignore[call-overload]
+        return np.reshape(self, shape[0] if len(shape) == 1 else shape, order=order)  # type: ignore[call-overload]  # not an array
 
     def transpose(self, *axes: Any) -> Array:
         """As np.transpose; the axes as one tuple or as several numbers."""
@@ -267,7 +267,7 @@ class Traced(NDArrayOperatorsMixin):
 
     def flatten(self, order: str = "C") -> Array:
         """All elements on one axis."""
-        return np.reshape(self, -1, order=order)  # type: ignore[call-overload]
+        return np.reshape(self, -1, order=order)  # type: ignore[call-overload]  # not an array
 
     def fill(self, value: Any) -> NoReturn:
         """Refuse: a traced value cannot be changed."""

@@ -103,7 +103,7 @@ def _show(value: Any) -> str:
 
 
 def _fields(module: Module) -> dict[str, Any]:
-    return {f.name: getattr(module, f.name) for f in dataclasses.fields(module)}  # type: ignore[arg-type]
+    return {f.name: getattr(module, f.name) for f in dataclasses.fields(module)}  # type: ignore[arg-type]  # as above
 
 
 M = TypeVar("M", bound=Module)

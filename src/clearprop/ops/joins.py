@@ -206,7 +206,7 @@ def pad(array: Array, pad_width: Any, mode: str = "constant", constant_values: A
         raise ShapeError(f"pad of {type_of(array)} by {pad_width}: cannot be negative; slice to cut off")
     if mode != "constant":
         for axis, (before, after) in enumerate(widths):
-            source = np.pad(np.arange(array.shape[axis]), (before, after), mode=mode)  # type: ignore[call-overload]
+            source = np.pad(np.arange(array.shape[axis]), (before, after), mode=mode)  # type: ignore[call-overload]  # checked above
             array = np.take(array, source, axis)
         return array
     shape = tuple(n + b + a for n, (b, a) in zip(array.shape, widths, strict=True))

@@ -51,7 +51,7 @@ class Stepper(ABC):
 
     def values(self) -> tuple[Any, Any]:
         """Return the model and the optimiser's state now, as copies."""
-        return tree.unflatten(self.form, [leaf.copy() for leaf in self.leaves])  # type: ignore[no-any-return]
+        return tree.unflatten(self.form, [leaf.copy() for leaf in self.leaves])  # type: ignore[no-any-return]  # the pair put in
 
     @property
     def rate(self) -> float:
