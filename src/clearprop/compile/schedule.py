@@ -16,7 +16,21 @@ import numpy as np
 from ..core.graph import Atom, Const, Eqn, Graph, Var
 from ..core.lowering import Contract, Fold, Layout, Map, Place, View, contiguous
 from ..core.types import Type
-from .kernels import Access, Apply, Buffer, Folded, Kernel, Load, Loop, Node, Number, Special, Store
+from .fusion import fused
+from .kernels import (
+    Access,
+    Apply,
+    Buffer,
+    Contraction,
+    Folded,
+    Kernel,
+    Load,
+    Loop,
+    Node,
+    Number,
+    Special,
+    Store,
+)
 
 
 @dataclass
@@ -69,7 +83,9 @@ class _Scheduler:
         for atom, buffer in zip(self.graph.outputs, self.outputs, strict=True):
             if not isinstance(atom, Var) or self._memory(atom).buffer is not buffer:
                 self._copy(atom, Access(buffer, contiguous(atom.type.shape)))
-        return Schedule(tuple(self.kernels), self.inputs, tuple(self.outputs), tuple(self.constants.values()))
+        return Schedule(
+            tuple(fused(self.kernels)), self.inputs, tuple(self.outputs), tuple(self.constants.values())
+        )
 
     # ---- one equation
 
@@ -85,9 +101,10 @@ class _Scheduler:
             self._place(eqn, kind)
         else:
             assert kind is not None
-            inputs = [self._memory(a) if isinstance(kind, Contract) else self._packed(a) for a in eqn.inputs]
+            product = isinstance(kind, Contract)
+            inputs = [self._memory(a) if product else self._packed(a) for a in eqn.inputs]
             access = self._fresh(out)
-            self.kernels.append(Special(kind, inputs, access, eqn.params))
+            self.kernels.append((Contraction if product else Special)(kind, inputs, access, eqn.params))
             self.values[out] = Known(len(self.kernels) - 1, access=access)
 
     def _map(self, eqn: Eqn, kind: Map) -> None:
