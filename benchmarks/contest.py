@@ -24,8 +24,9 @@ from workloads import Workload
 HERE = Path(__file__).parent
 TOLERANCE = 1e-3
 """Relative difference of mean losses over the first steps that rounding in another order may make."""
-PAUSE = 0.02  # seconds in which thread pools that spin after their work fall asleep
-CHECKED_WORK, ORDERED_WORK = 2e9, 3e10  # operations of the steps that are checked, and of all in the order
+LEAST_CHECKED = 4
+PAUSE = 0.02  # seconds in which pools of threads fall asleep
+CHECKED_WORK, ORDERED_WORK = 1e10, 3e10  # operations of the steps that are checked, and of all in the order
 VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -33,7 +34,13 @@ VARIABLES = (
     "NPROC",  # XLA's
     "CLEARPROP_THREADS",
 )
-SETTINGS = {"CLEARPROP_CACHE": "off", "JAX_PLATFORMS": "cpu"}  # code is made anew, and nobody has a GPU
+SETTINGS = {
+    "CLEARPROP_CACHE": "off",  # code is made anew
+    "JAX_PLATFORMS": "cpu",  # nobody has a GPU
+    # after their work threads of BLAS and OpenMP spin, in others' turns too if they may: 2²⁰ cycles, 10 ms at most
+    "OPENBLAS_THREAD_TIMEOUT": "20",
+    "KMP_BLOCKTIME": "10",
+}
 
 
 class Absent(Exception):
@@ -182,7 +189,7 @@ class Contest:
 
     def compare(self, workload: Workload, *, turn: float, least: int, seconds: float) -> Result:
         """Train a network in turns of so many seconds, for so many rounds at least and about so long."""
-        checked = int(min(max(CHECKED_WORK / workload.operations, 3), 100))
+        checked = int(min(max(CHECKED_WORK / workload.operations, LEAST_CHECKED), 100))
         steps = int(min(max(ORDERED_WORK / workload.operations, checked), 20_000))
         result = Result(workload, checked)
         with tempfile.TemporaryDirectory() as folder:

@@ -62,8 +62,7 @@ def shapes(given: argparse.Namespace) -> Iterator[tuple[int, int, int]]:
             if 2.0 * m * k * n <= MOST_WORK:
                 found += 1
                 yield m, k, n
-        return
-    asked = given.sizes or given.shapes
+    asked = given.sizes or given.shapes or given.random
     for size in (given.sizes or ("" if asked else SQUARES)).split(","):
         if size:
             yield (int(size),) * 3
@@ -79,6 +78,7 @@ def main(arguments: list[str] | None = None) -> None:
     chosen = {"CLEARPROP_TARGET": given.target} if given.target else {}
     for threads in given.threads.split(","):
         counts = dict.fromkeys(("OPENBLAS_NUM_THREADS", "CLEARPROP_THREADS"), threads)
+        counts["OPENBLAS_THREAD_TIMEOUT"] = "20"  # its threads spin for 2²⁰ cycles, not into the next turn
         settings = {
             "threads": int(threads),
             "shapes": list(shapes(given)),

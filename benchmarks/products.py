@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import os
 import statistics
 import sys
 import threading
@@ -29,9 +30,15 @@ from clearprop.compile.text import Function, Module, Value
 FLOAT = np.dtype(np.float32)
 PEAK_WORK = 1e9  # floating-point operations of one turn of the peak loop in each thread
 TURN_WORK = 2e8  # of one turn of a product in each thread, at least
-DROWSY = 0.05  # seconds for which threads of BLAS wait awake after their work
+DROWSY = 0.005  # seconds in which threads of BLAS fall asleep
 
 Peak = tuple[Callable[[], None], float]
+
+
+def bind(processors: set[int]) -> None:
+    """Keep this thread to some processors, where the system can."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, processors)
 
 
 def peak(target: Target, threads: int) -> Peak:
@@ -48,16 +55,22 @@ def peak(target: Target, threads: int) -> Peak:
         f.store(s, f.at(Value("%to", "ptr"), i * lanes, FLOAT), FLOAT)
     f.finish()
     run = Native(module.text(), target).function("peak", ctypes.c_void_p, ctypes.c_int64)
+    places = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
     memory = [aligned((chains * lanes,)) for _ in range(threads)]
     count = int(PEAK_WORK / (2 * chains * lanes))
 
+    def one(who: int) -> None:
+        bind({places[who % len(places)]})
+        run(memory[who].ctypes.data, count)
+
     def all_threads() -> None:
-        others = [threading.Thread(target=run, args=(m.ctypes.data, count)) for m in memory[1:]]
+        others = [threading.Thread(target=one, args=(who,)) for who in range(1, threads)]
         for other in others:
             other.start()
-        run(memory[0].ctypes.data, count)
+        one(0)
         for other in others:
             other.join()
+        bind(set(places))
 
     return all_threads, 2.0 * count * chains * lanes * threads
 
@@ -100,7 +113,7 @@ def measure(
 
     def theirs() -> float:
         found = pace(max(1, count // 4) * work, blas)
-        time.sleep(DROWSY if threads > 1 else 0)
+        awake(time.perf_counter, seconds=DROWSY if threads > 1 else 0.0)
         return found
 
     ours(1)

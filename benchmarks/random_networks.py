@@ -17,7 +17,8 @@ from contest import Result, contest, options, verdict
 from report import FOLDER, number, table, write
 from workloads import Workload
 
-RATES = {"sgd": 0.01, "momentum": 0.003, "adam": 1e-4}
+RATES = {"sgd": (0.1, 1.0), "momentum": (0.02, 0.2), "adam": (1e-3, 0.3)}
+"""The largest rate of each optimiser, and that of a layer with one input: wide ones take smaller steps."""
 ASSUMED = 1e11  # operations a second
 DATA_ELEMENTS = 2**24  # of inputs or of targets, at most: 64 MiB
 USUAL = ("clearprop", "jax_scan", "jax_step", "torch_eager")
@@ -41,9 +42,11 @@ def draw(rng: np.random.Generator, name: str, plain: bool = False) -> Workload:
             ["sgd", "adam"] if plain else [*RATES],
         )
     )
+    largest, single = RATES[optimizer]
+    rate = float(f"{min(largest, single / max(sizes[:-1])):.1e}")
     rows = max(min(DATA_ELEMENTS // max(sizes[0], sizes[-1]), 20_000), batch)
     seed = int(rng.integers(2**31))
-    return Workload(name, sizes, activation, loss, optimizer, RATES[optimizer], batch, rows, seed=seed)
+    return Workload(name, sizes, activation, loss, optimizer, rate, batch, rows, seed=seed)
 
 
 def main(arguments: list[str] | None = None) -> int:

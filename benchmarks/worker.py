@@ -47,7 +47,7 @@ class Desk:
         """
         assert self.task is not None
         order = self.task.order[:steps]
-        self.now.run(order[: self.checked])  # lengths that a library has compiled for
+        self.now.run(order[: self.checked])  # a length for which a library has compiled
         begin = time.perf_counter()
         self.now.run(order)
         return {"seconds": time.perf_counter() - begin, "steps": len(order)}
