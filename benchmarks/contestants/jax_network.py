@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -63,7 +64,7 @@ def optimizer(w: Workload) -> tuple[int, Callable[..., Any]]:
 
     def adam(t: Any, p: Any, g: Any, m: Any, s: Any) -> Any:
         m, s = BETA1 * m + (1 - BETA1) * g, BETA2 * s + (1 - BETA2) * g * g
-        corrected, square = m / (1 - BETA1**t), s / (1 - BETA2**t)
+        corrected, square = m / -jnp.expm1(t * math.log(BETA1)), s / -jnp.expm1(t * math.log(BETA2))
         return p - w.rate * corrected / (jnp.sqrt(square) + EPS), m, s
 
     return 2, adam
