@@ -359,3 +359,31 @@ def test_what_follows_a_batch_of_products(shape):
     for f in (light, heavy):
         for found, wanted in zip(cp.jit(f)(x, w, p, b, s), f(x, w, p, b, s), strict=True):
             np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(40, 30, 17), (300, 100, 256), (130, 900, 257), (5, 7, 1), (1, 9, 40)])
+@pytest.mark.parametrize("turned", [False, True])
+def test_sums_of_what_follows_a_product(shape, turned):
+    m, k, n = shape
+    rng = np.random.default_rng(0)
+    x, w, s = (rng.standard_normal(d).astype(np.float32) / 4 for d in ((m, k), (k, n), (m, n)))
+    if turned:
+        x, w, s = w.T.copy(), x.T.copy(), s.T.copy()
+
+    def light(x, w, s):
+        slope = (x @ w) * s
+        return slope, slope.sum(axis=0), np.maximum(s, 0).sum(axis=1)
+
+    def heavy(x, w, s):
+        slope = np.exp(np.tanh(x @ w)) * s
+        return slope, slope.max(axis=0), slope.sum(axis=0)
+
+    for f in (light, heavy):
+        results = []
+        for threads in (1, 2):
+            cp.set_threads(threads)
+            results.append(cp.jit(f)(x, w, s))
+        cp.set_threads(None)
+        for one, two, wanted in zip(*results, f(x, w, s), strict=True):
+            np.testing.assert_array_equal(one, two)
+            np.testing.assert_allclose(one, wanted, rtol=1e-4, atol=1e-4)

@@ -111,15 +111,15 @@ def panel_cut(product: Product) -> Ranges | None:
     return cut if cut.chunks > 1 else None
 
 
-def product_cut(product: Product, time: float) -> Blocks | None:
-    """Return how to cut a product that takes so long.
+def product_cut(product: Product, time: float, rows: bool = True) -> Blocks | None:
+    """Return how to cut a product that takes so long; its rows only if they may be.
 
     Blocks are about square, since each reads all of k for its rows and for its columns.
     """
     chunks = wanted(time)
     tiles, panels, cut = product.tiles, product.panels, Blocks(product.tiles, product.panels, 1, 1)
-    while cut.chunks < chunks and (tiles, panels) != (1, 1):
-        if panels == 1 or (tiles > 1 and tiles * product.height >= panels * product.width):
+    while cut.chunks < chunks and ((tiles > 1 and rows) or panels > 1):
+        if panels == 1 or (rows and tiles > 1 and tiles * product.height >= panels * product.width):
             tiles = math.ceil(tiles / 2)
         else:
             panels = math.ceil(panels / 2)

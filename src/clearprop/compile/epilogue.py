@@ -10,8 +10,8 @@ import numpy as np
 from ..core.lowering import Layout
 from ..core.types import Type
 from .blocking import Layout as Strides
-from .kernels import Access, Apply, Buffer, Load, Loop, Node, Store
-from .loops import emit_loop
+from .kernels import Access, Apply, Buffer, Folded, Load, Loop, Node, Store
+from .loops import emit_begun
 from .nest import accesses
 from .registers import Corner, Registers, fits
 from .target import Target
@@ -59,7 +59,7 @@ class Sums:
 
 @dataclass(frozen=True)
 class Epilogue:
-    """A loop over C that a product's sums go through.
+    """A loop over C that a product's sums go through; its folds, along rows, have begun.
 
     Attributes
     ----------
@@ -109,8 +109,12 @@ class Epilogue:
                 args = tuple(new.get(id(a), a) for a in node.args)
                 new[id(node)] = Apply(node.function, args, node.params, node.dtype)
         stores = [Store(new.get(id(s.node), s.node), within(s.access)) for s in self.loop.stores]
-        part = Loop((sums.rows, sums.columns), list(new.values()), stores)
-        emit_loop(f, self.target, part, lambda access: bases[id(access)])
+        axes = (1,) if sums.turned else (0,)
+        folds = [
+            Folded(new.get(id(e.node), e.node), e.combine, axes, within(e.access)) for e in self.loop.folds
+        ]
+        part = Loop((sums.rows, sums.columns), list(new.values()), stores, folds)
+        emit_begun(f, self.target, part, lambda access: bases[id(access)])
 
     def fetch(self, f: Function, sums: Sums) -> None:
         """Write what asks for the memory that a tile needs, while its sums are still to be computed."""

@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 
-from .kernels import Contraction, Kernel, Load, Loop, Store
+from .kernels import Apply, Buffer, Contraction, Folded, Kernel, Load, Loop, Node, Store
+from .vocabulary import weight
+
+SHARED = 4  # cycles of a vector at most that may be computed twice where a loop is split
+WIDE = 128  # columns of a product that can be shared out without cutting rows, which folds go along
+SMALL = 2e6  # multiply-adds of a product that one thread does anyway
 
 
 def fused(kernels: Sequence[Kernel]) -> list[Kernel]:
     """Return the kernels, where each product's sums go through the first loop that reads them, if they can.
 
-    The product then runs where the loop did.
+    Of the loop, only what depends on the sums goes along.
     """
-    places: list[Kernel | None] = list(kernels)
-    for start, kernel in enumerate(kernels):
-        if not isinstance(kernel, Contraction) or not kernel.tiled:
-            continue
-        readers = [i for i in range(start + 1, len(places)) if _reads(places[i], kernel)]
-        first = places[readers[0]] if readers else None
-        if isinstance(first, Loop) and (source := _sums(first, kernel)):
-            if len(readers) > 1 or kernel.output.buffer.home != "work":
-                first.stores.append(Store(source, kernel.output))
-            kernel.loop, kernel.sums = first, source
-            places[start], places[readers[0]] = None, kernel
-    return [kernel for kernel in places if kernel is not None]
+    order = list(kernels)
+    for kernel in kernels:
+        if isinstance(kernel, Contraction) and kernel.tiled:
+            _fuse(order, kernel)
+    return order
 
 
-def _reads(kernel: Kernel | None, product: Contraction) -> bool:
-    return kernel is not None and product.output.buffer in kernel.reads()
+def _fuse(order: list[Kernel], product: Contraction) -> None:
+    start, result = order.index(product), product.output.buffer
+    readers = [i for i in range(start + 1, len(order)) if result in order[i].reads()]
+    loop = order[readers[0]] if readers else None
+    source = _sums(loop, product) if isinstance(loop, Loop) else None
+    if not isinstance(loop, Loop) or source is None:
+        return
+    part, rest = _split(loop, source)
+    if not part.stores or not all(_goes_along(fold, product) for fold in part.folds):
+        return
+    if len(readers) > 1 or (rest and result in rest.reads()) or result.home != "work":
+        part.stores.append(Store(source, product.output))
+    product.loop, product.sums = part, source
+    end = readers[0]
+    order[end : end + 1] = [rest] if rest else []
+    order.insert(_earliest(order, start, end, product), product)
+    del order[start]
 
 
 def _sums(loop: Loop, product: Contraction) -> Load | None:
@@ -35,4 +49,68 @@ def _sums(loop: Loop, product: Contraction) -> Load | None:
     result = product.output
     loads = [n for n in loop.nodes if isinstance(n, Load) and n.access.buffer is result.buffer]
     same = loop.shape == result.layout.shape and all(n.access.layout == result.layout for n in loads)
-    return loads[0] if same and len(loads) == 1 and not loop.folds else None
+    return loads[0] if same and len(loads) == 1 else None
+
+
+def _goes_along(fold: Folded, product: Contraction) -> bool:
+    """Whether a product can fold its rows into one while it is shared out."""
+    m, n = product.output.layout.shape[-2:]
+    k = product.inputs[0].layout.shape[-1]
+    return len(product.output.layout.shape) == 2 and fold.axes == (0,) and (n >= WIDE or m * n * k <= SMALL)
+
+
+def _split(loop: Loop, source: Load) -> tuple[Loop, Loop | None]:
+    """Return what depends on a node, and the rest, if it is worth a loop of its own."""
+    ends: tuple[list[Store | Folded], list[Store | Folded]] = ([], [])
+    depending = {id(source)}
+    for node in loop.nodes:
+        if isinstance(node, Apply) and any(id(a) in depending for a in node.args):
+            depending.add(id(node))
+    for end in loop.ends:
+        ends[id(end.node) not in depending].append(end)
+    needed = [_needed(loop, (end.node for end in some)) for some in ends]
+    twice = [n for n in needed[0] if isinstance(n, Apply) and n in needed[1]]
+    if not ends[1] or sum(weight(n.function) for n in twice) > SHARED:
+        return loop, None
+    part, rest = (
+        Loop(
+            loop.shape,
+            nodes,
+            [e for e in some if isinstance(e, Store)],
+            [e for e in some if isinstance(e, Folded)],
+        )
+        for nodes, some in zip(needed, ends, strict=True)
+    )
+    return part, rest
+
+
+def _needed(loop: Loop, ends: Iterable[Node]) -> list[Node]:
+    """Return the nodes that some depend on, in the loop's order."""
+    found = {id(node) for node in ends}
+    for node in reversed(loop.nodes):
+        if id(node) in found and isinstance(node, Apply):
+            found.update(map(id, node.args))
+    return [node for node in loop.nodes if id(node) in found]
+
+
+def _earliest(order: Sequence[Kernel], start: int, end: int, product: Contraction) -> int:
+    """Return before which kernel a product can run with its loop, at the earliest.
+
+    What it reads is written before; and it does not overwrite what others still read, if it is later decided
+    that an update takes the place of what it updates.
+    """
+    loop = product.loop
+    assert loop is not None
+    touched = {b for b in (*loop.reads(), *loop.writes()) if b is not product.output.buffer}
+    updated = _updated(loop)
+    place = start
+    for i in range(start + 1, end):
+        if touched.intersection(order[i].writes()) or updated.intersection(order[i].reads()):
+            place = i
+    return place + 1
+
+
+def _updated(loop: Loop) -> set[Buffer]:
+    """Return the inputs of the same size as what the loop writes."""
+    size = math.prod(loop.shape)
+    return {b for b in loop.reads() if b.home == "input" and b.type.size == size}

@@ -123,6 +123,11 @@ class Loop(Kernel):
     stores: list[Store] = field(default_factory=list)
     folds: list[Folded] = field(default_factory=list)
 
+    @property
+    def ends(self) -> list[Store | Folded]:
+        """What it writes."""
+        return [*self.stores, *self.folds]
+
     def reads(self) -> list[Buffer]:
         """Return the buffers that it loads from."""
         return [n.access.buffer for n in self.nodes if isinstance(n, Load)]

@@ -22,6 +22,11 @@ Addresses = Callable[[Access], Value]
 def emit_loop(function: Function, target: Target, loop: Loop, address: Addresses) -> None:
     """Write a loop kernel into a function."""
     begin_folds(function, target, loop, address)
+    emit_begun(function, target, loop, address)
+
+
+def emit_begun(function: Function, target: Target, loop: Loop, address: Addresses) -> None:
+    """Write a loop kernel whose folds go on with what is in memory."""
     _Emitter(function, target, loop, address).emit()
 
 

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from .blocking import Layout as Strides
-from .cutting import Blocks, panel_cut, product_cut, product_time, wanted
+from .cutting import Blocks, loop_time, panel_cut, product_cut, product_time, wanted
 from .epilogue import BATCH, Epilogue
 from .frame import EXTRA, NUMBER, TABLE, WHO, Frame, chunk_function
 from .gemm import Product, product
 from .kernels import Access, Contraction
+from .loops import begin_folds
 from .registers import Corner
 from .target import Target
 from .text import Function, Value, value_type
@@ -40,7 +41,10 @@ def emit_product(frame: Frame, target: Target, kernel: Contraction, name: str) -
         _each(frame.f, count, lambda i: _by_elements(frame.f, target, kernel, _Matrices(frame, kernel, i).at))
         return Memory()
     made, time = _written(frame, target, kernel, name)
-    blocks = product_cut(made, time)
+    folds = kernel.loop is not None and bool(kernel.loop.folds)
+    if kernel.loop and folds:
+        begin_folds(frame.f, target, kernel.loop, frame.address)
+    blocks = product_cut(made, time, rows=not folds)
     if blocks is not None:
         return _shared(frame, kernel, made, blocks, count)
     chunks = min(wanted(time * count), count)
@@ -57,9 +61,12 @@ def _written(frame: Frame, target: Target, kernel: Contraction, name: str) -> tu
     shape = (a.shape[-2], b.shape[-1], a.shape[-1])
     left, right, result = (Strides(layout.strides[-2], layout.strides[-1]) for layout in (a, b, c))
     dtype = kernel.output.buffer.type.dtype
+    time = product_time(target, dtype.itemsize, *shape)
+    if kernel.loop:
+        time += loop_time(target, kernel.loop)
     through = _through(frame, target, kernel)
-    made = product(frame.f.module, name, target, dtype, shape, left, right, result, through)  # type: ignore[arg-type]  # a float, as it is tiled
-    return made, product_time(target, dtype.itemsize, *shape)
+    made = product(frame.f.module, name, target, dtype, shape, left, right, result, through)
+    return made, time
 
 
 def _through(frame: Frame, target: Target, kernel: Contraction) -> Epilogue | None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from .kernels import Access, Apply, Load, Loop, Node, Number
+from .kernels import Access, Apply, Folded, Load, Loop, Node, Number
 from .target import Target
 from .text import Function, Value, value_type
-from .vocabulary import compute, weight
+from .vocabulary import compute, convert, weight
 
 LIGHT = 20  # simple functions of a vector at most: heavier loops are written once, not for every vector
 
@@ -19,9 +19,8 @@ def fits(loop: Loop) -> bool:
     """Whether a loop is light, and reads and writes along the rows of C."""
     heavy = sum(weight(n.function) for n in loop.nodes if isinstance(n, Apply)) > LIGHT
     loads = [n.access.layout.strides[-1] for n in loop.nodes if isinstance(n, Load)]
-    return (
-        not heavy and {0, 1}.issuperset(loads) and all(s.access.layout.strides[-1] == 1 for s in loop.stores)
-    )
+    written = [e.access.layout.strides[-1] for e in loop.ends]
+    return not heavy and {0, 1}.issuperset(loads) and {1}.issuperset(written)
 
 
 class Registers:
@@ -56,7 +55,7 @@ class Registers:
         self.known = {
             (id(source), i, j, self.lanes): value for i, row in enumerate(sums) for j, value in enumerate(row)
         }
-        accesses = [n.access for n in self.loads] + [s.access for s in loop.stores]
+        accesses = [n.access for n in self.loads] + [e.access for e in loop.ends]
         self.corners = {id(access): corner(access) for access in accesses}
 
     def _moving(self, source: Load, axis: int) -> set[int]:
@@ -83,6 +82,9 @@ class Registers:
             for j in range(self.vectors):
                 for store in self.loop.stores:
                     self._store(self._value(store.node, i, j, self.lanes), store.access, i, j)
+        for fold in self.loop.folds:
+            for j in range(self.vectors):
+                self._fold(fold, j)
 
     def _read(self, i: int) -> None:
         for node in self.loads if i < self.rows else ():
@@ -122,6 +124,16 @@ class Registers:
             return self.f.load(place, dtype, lanes)
         read = self.f.masked_load(place, mask, dtype)
         return self.f.convert("trunc", read, "i1") if dtype.kind == "b" else read
+
+    def _fold(self, fold: Folded, j: int) -> None:
+        """Combine a column of vectors with what is in memory."""
+        dtype = fold.access.buffer.type.dtype
+        total = self._load(fold.access, 0, j, self.lanes)
+        for i in range(self.rows):
+            value = self._value(fold.node, i, j, self.lanes)
+            value = convert(self.f, self.target, value, fold.node.dtype, dtype)
+            total = compute(self.f, self.target, fold.combine, [total, value], [dtype, dtype], dtype, {})
+        self._store(total, fold.access, 0, j)
 
     def _store(self, value: Value, access: Access, i: int, j: int) -> None:
         place, dtype = self._place(access, i, j), access.buffer.type.dtype
