@@ -49,8 +49,8 @@ def jit(function: Callable[..., Any], static_argnums: Argnums = ()) -> Callable[
         If a setting is not hashable.
     TraceError
         If the function asks for the number behind a traced value.
-    IndexError
-        If an index turns out to be out of range.
+    IndexError, ValueError
+        If an index turns out to be out of range, or an integer is raised to a negative power; it names the line.
 
     Examples
     --------
@@ -84,8 +84,9 @@ def jit(function: Callable[..., Any], static_argnums: Argnums = ()) -> Callable[
         run, structure = known
         try:
             results = run(call.leaves)
-        except IndexError as error:
-            raise IndexError(f"the jitted {function_name(function)}: {error}") from None
+        except (IndexError, ValueError) as error:
+            said = "\n".join([str(error), *getattr(error, "__notes__", ())])
+            raise type(error)(f"the jitted {function_name(function)}: {said}") from None
         return tree.unflatten(structure, delivered(results, call.leaves))
 
     return compiled

@@ -19,9 +19,9 @@ from ..core.lowering import Contract
 from .cache import Code, cached
 from .cut_loops import emit_cut_loop
 from .engine import Native, assemble, making
-from .frame import FAILED, STATUS, Frame, Places
+from .frame import Frame, Places
 from .identity import digest
-from .kernels import Buffer, Kernel, Loop, Special
+from .kernels import FAILED, Buffer, Kernel, Loop, Special
 from .memory import ALIGNMENT, aligned, plan
 from .products import Memory, emit_product
 from .schedule import Schedule, schedule
@@ -80,7 +80,7 @@ class Program:
                 self._need(emit_product(frame, self.target, kernel, f"product{number}"))
             else:
                 self._need(Memory(scratch_bytes(kernel)))
-                emit_special(f, self.target, kernel, frame.address, frame.scratch(), frame.slot(STATUS))
+                emit_special(f, self.target, kernel, frame.address, frame.scratch())
         f.finish()
         return f.name
 
@@ -141,21 +141,25 @@ class Program:
 
         Raises
         ------
-        IndexError
-            If an index was out of range.
+        IndexError, ValueError
+            If an index was out of range, or an integer was raised to a negative power; it names the user's line.
         """
         run = self.native("run", ctypes.c_void_p)
         given = [np.require(a, b.type.dtype, "C") for a, b in zip(args, self.schedule.inputs, strict=True)]
         results = [np.empty(b.type.shape, b.type.dtype) for b in self.schedule.outputs]
         constants = [array for _, array in self.schedule.constants]
         with self.members() as members:
-            status = np.array([0, members.address], np.int64)
+            status = np.array([0, members.address, 0, 0], np.int64)
             arrays = [status, self.work(members.size), *given, *results, *constants]
             table = (ctypes.c_void_p * len(arrays))(*(a.__array_interface__["data"][0] for a in arrays))
             run(ctypes.addressof(table))
-        if status[FAILED]:
-            raise IndexError("an index is out of range for the axis that it picks from")
+        self.require_success(status)
         return results
+
+    def require_success(self, status: np.ndarray[Any, Any]) -> None:
+        """Raise what a status says has failed, if anything has."""
+        if status[FAILED]:
+            raise self.schedule.failures[status[FAILED] - 1].exception(status)
 
     def work(self, size: int) -> np.ndarray[Any, Any]:
         """Return this thread's temporary memory, aligned: of arrays, and of kernels that so many threads run."""

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from ..core.graph import Graph
-from .frame import FAILED
 from .program import Program
 from .target import Target
 from .text import Function, Module, Value
@@ -128,8 +127,8 @@ class Repeating:
 
         Raises
         ------
-        IndexError
-            If an index in a step was out of range.
+        IndexError, ValueError
+            If an index in a step was out of range, or an integer was raised to a negative power; it names the line.
         """
         step = self.step
         rows = np.require(rows, np.int64, "C")
@@ -142,7 +141,7 @@ class Repeating:
             "repeat", ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64
         )
         with step.members() as members:
-            status = np.array([0, members.address], np.int64)
+            status = np.array([0, members.address, 0, 0], np.int64)
             arrays = [
                 status,
                 step.work(members.size),
@@ -153,8 +152,7 @@ class Repeating:
                 *self.constants,
             ]
             call(_addresses(arrays), rows.ctypes.data, _addresses(self.data), _addresses(records), steps)
-        if status[FAILED]:
-            raise IndexError("an index is out of range for the axis that it picks from")
+        step.require_success(status)
         if steps % 2:
             carried.now, carried.next = carried.next, carried.now
         return records

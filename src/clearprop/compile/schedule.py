@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from ..core.graph import Atom, Const, Eqn, Graph, Var
-from ..core.lowering import Contract, Fold, Layout, Map, Place, View, contiguous
+from ..core.lowering import Contract, Fold, Gather, Layout, Map, Place, Scatter, View, contiguous
 from ..core.types import Type
-from .kernels import Access, Apply, Buffer, Folded, Kernel, Load, Loop, Node, Number, Special, Store
+from .kernels import Access, Apply, Buffer, Failure, Folded, Kernel, Load, Loop, Node, Number, Special, Store
+from .vocabulary import REFUSALS
 
 
 @dataclass
@@ -36,6 +37,7 @@ class Schedule:
     inputs: tuple[Buffer, ...]
     outputs: tuple[Buffer, ...]
     constants: tuple[tuple[Buffer, np.ndarray[Any, Any]], ...]
+    failures: tuple[Failure, ...] = ()
 
 
 def schedule(graph: Graph) -> Schedule:
@@ -56,6 +58,7 @@ class _Scheduler:
         self.homes: dict[
             Var, Buffer
         ] = {}  # the output buffers of variables that are computed straight into them
+        self.failures: list[Failure] = []
         self.outputs: list[Buffer] = []
         for i, atom in enumerate(graph.outputs):
             buffer = Buffer(atom.type, "output", i)
@@ -69,7 +72,10 @@ class _Scheduler:
         for atom, buffer in zip(self.graph.outputs, self.outputs, strict=True):
             if not isinstance(atom, Var) or self._memory(atom).buffer is not buffer:
                 self._copy(atom, Access(buffer, contiguous(atom.type.shape)))
-        return Schedule(tuple(self.kernels), self.inputs, tuple(self.outputs), tuple(self.constants.values()))
+        constants = tuple(self.constants.values())
+        return Schedule(
+            tuple(self.kernels), self.inputs, tuple(self.outputs), constants, tuple(self.failures)
+        )
 
     # ---- one equation
 
@@ -87,13 +93,14 @@ class _Scheduler:
             assert kind is not None
             inputs = [self._memory(a) if isinstance(kind, Contract) else self._packed(a) for a in eqn.inputs]
             access = self._fresh(out)
-            self.kernels.append(Special(kind, inputs, access, eqn.params))
+            failure = self._indexing(eqn) if isinstance(kind, (Gather, Scatter)) else 0
+            self.kernels.append(Special(kind, inputs, access, eqn.params, failure))
             self.values[out] = Known(len(self.kernels) - 1, access=access)
 
     def _map(self, eqn: Eqn, kind: Map) -> None:
         place, loop = self._loop_for(eqn.out.type.shape, eqn.inputs)
         args = tuple(self._node(place, loop, a) for a in eqn.inputs)
-        node = Apply(kind.function, args, eqn.params, eqn.out.type.dtype)
+        node = Apply(kind.function, args, eqn.params, eqn.out.type.dtype, self._refusal(eqn, kind))
         loop.nodes.append(node)
         self.values[eqn.out] = Known(place, node)
 
@@ -132,6 +139,25 @@ class _Scheduler:
                 last, self._copy(atom, Access(access.buffer, layout), after=last if kind.zeros else -1)
             )
         self.values[eqn.out] = Known(last, access=access)
+
+    # ---- what may go wrong
+
+    def _indexing(self, eqn: Eqn) -> int:
+        """Return the number of an index that may be out of range."""
+        indexed = eqn.inputs[0].type if isinstance(eqn.primitive.lowering, Gather) else eqn.out.type
+        problem = "index {index} is out of range for axis {axis} of length {length}"
+        return self._note(Failure(IndexError, problem, indexed.shape, eqn.where))
+
+    def _refusal(self, eqn: Eqn, kind: Map) -> int:
+        """Return the number of an operand that may be refused, if the function refuses any of these."""
+        refusal = REFUSALS.get(kind.function)
+        if refusal is None or not refusal.possible(eqn.inputs):
+            return 0
+        return self._note(Failure(refusal.error, refusal.problem, (), eqn.where))
+
+    def _note(self, failure: Failure) -> int:
+        self.failures.append(failure)
+        return len(self.failures)
 
     # ---- loops
 
