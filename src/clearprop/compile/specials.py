@@ -235,7 +235,8 @@ def _scan(f: Function, target: Target, kind: Scan, kernel: Special, x: Value, ou
             f.store(total, f.at(output, place, dtype), dtype)
             return [total]
 
-        f.loop(0, length, 1, [f.constant(0, value_type(dtype))], add)
+        start_value = f.constant(-0.0 if dtype.kind == "f" else 0, value_type(dtype))  # −0 + x is x
+        f.loop(0, length, 1, [start_value], add)
 
     _lines(f, kernel, body)
 

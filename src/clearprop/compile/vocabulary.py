@@ -110,6 +110,9 @@ FUNCTIONS: dict[str, Callable[..., Lanes]] = {
 }
 """``FUNCTIONS[name](*operands, **params)`` writes a function of Lanes; float16 only through `compute`."""
 
+HALVES = {"maximum": arithmetic.maximum_of_halves, "minimum": arithmetic.minimum_of_halves}
+"""What NumPy does in another way where the operands are of 16 bits."""
+
 
 @dataclass(frozen=True)
 class Refusal:
@@ -175,7 +178,7 @@ def compute(
     operands = [Lanes(function, target, v, d) for v, d in zip(values, dtypes, strict=True)]
     if name == "convert":
         return conversion.convert(operands[0], dtype).value
-    rule = FUNCTIONS[name]
+    rule = HALVES.get(name, FUNCTIONS[name]) if HALF in dtypes else FUNCTIONS[name]
     if rule is not arithmetic.identity:
         operands = [conversion.convert(x, FLOAT) if x.dtype == HALF else x for x in operands]
     result = rule(*operands, **params)
