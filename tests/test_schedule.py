@@ -21,6 +21,7 @@ from clearprop.compile.memory import ALIGNMENT, plan
 from clearprop.compile.program import Program
 from clearprop.compile.schedule import Schedule, schedule
 from clearprop.compile.target import TARGETS
+from clearprop.core.errors import DTypeError, ShapeError
 from clearprop.core.graph import Graph
 from clearprop.core.interpret import interpret
 from clearprop.core.lowering import Layout, contiguous
@@ -442,3 +443,35 @@ def test_inputs_of_any_order() -> None:
             np.testing.assert_allclose(actual, expected, rtol=1e-12)
             assert not np.shares_memory(actual, x)
             assert actual.flags.writeable
+
+
+# ---- what a program is called with
+
+X = np.arange(6.0).reshape(2, 3)
+BYTES = np.zeros(8 * 6 + 1, np.uint8)
+UNALIGNED = BYTES[1:].view(np.float64).reshape(2, 3)
+UNALIGNED[...] = X
+
+
+@pytest.mark.parametrize(
+    "given", [X, X[:], np.asfortranarray(X), X[::-1][::-1], UNALIGNED, X.tolist(), X + 0]
+)
+def test_arrays_of_the_right_type_are_taken(given: Any) -> None:
+    (y,) = Program(cp.make_graph(lambda x: x + x)(X))([given])
+    np.testing.assert_array_equal(y, 2 * X)
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        (X[:1], ShapeError), (X.T, ShapeError), (X[None], ShapeError), (1.0, ShapeError), (X[:, :0], ShapeError),
+        (X.astype(np.float32), DTypeError), (X.astype(int), DTypeError), (X.astype(">f8"), DTypeError),
+        (X.astype(object), DTypeError),
+    ],
+)  # fmt: skip
+def test_others_are_refused(given: Any, error: Any) -> None:
+    add = Program(cp.make_graph(lambda x: x + x)(X))
+    with pytest.raises(error, match=r"input 'x' was given .* but the code was made for f64\[2,3\]"):
+        add([given])
+    with pytest.raises(ValueError, match="argument"):
+        add([X, X])

@@ -20,6 +20,7 @@ from .cache import Code, cached
 from .cut_loops import emit_cut_loop
 from .engine import Native, assemble, making
 from .frame import Frame, Places
+from .given import fitted
 from .identity import digest
 from .kernels import FAILED, Buffer, Kernel, Loop, Special
 from .memory import ALIGNMENT, aligned, plan
@@ -143,9 +144,11 @@ class Program:
         ------
         IndexError, ValueError
             If an index was out of range, or an integer was raised to a negative power; it names the user's line.
+        ShapeError, DTypeError
+            If an array is of another type.
         """
         run = self.native("run", ctypes.c_void_p)
-        given = [np.require(a, b.type.dtype, "C") for a, b in zip(args, self.schedule.inputs, strict=True)]
+        given = [fitted(a, b) for a, b in zip(args, self.schedule.inputs, strict=True)]
         results = [np.empty(b.type.shape, b.type.dtype) for b in self.schedule.outputs]
         constants = [array for _, array in self.schedule.constants]
         with self.members() as members:
