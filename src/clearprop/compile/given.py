@@ -26,11 +26,24 @@ def fitted(value: Any, buffer: Buffer) -> np.ndarray[Any, Any]:
         value = np.asarray(value)
     if value.shape != type.shape or value.dtype != type.dtype:
         raise _misfit(value, buffer)
-    return value if value.flags.num & READABLE == READABLE else np.require(value, requirements="CA")
+    return value if value.flags.num & READABLE == READABLE else np.require(value, requirements=["C", "A"])
+
+
+def rows_fitted(value: np.ndarray[Any, Any], buffer: Buffer) -> np.ndarray[Any, Any]:
+    """Return data of whose rows a buffer holds some.
+
+    Raises
+    ------
+    ShapeError, DTypeError
+        If the code was made for other rows.
+    """
+    if value.shape[1:] != buffer.type.shape[1:] or value.dtype != buffer.type.dtype:
+        raise _misfit(value, buffer)
+    return value
 
 
 def _misfit(value: np.ndarray[Any, Any], buffer: Buffer) -> Exception:
-    error = ShapeError if value.shape != buffer.type.shape else DTypeError
+    error = DTypeError if value.dtype != buffer.type.dtype else ShapeError
     given = Type(value.shape, value.dtype)
     return error(
         f"input {buffer.name or buffer.slot!r} was given {given}, but the code was made for {buffer.type}; make a "

@@ -149,6 +149,10 @@ class Kernel(ABC):
     def writes(self) -> list[Buffer]:
         """Return the buffers it writes."""
 
+    def in_step(self, source: Buffer, target: Buffer) -> bool:
+        """Tell whether it reads an element of source only where it writes the same of target, and before that."""
+        return False
+
 
 @dataclass(eq=False)
 class Loop(Kernel):
@@ -166,6 +170,14 @@ class Loop(Kernel):
     def writes(self) -> list[Buffer]:
         """Return the buffers that it stores or folds to."""
         return [s.access.buffer for s in self.stores] + [f.access.buffer for f in self.folds]
+
+    def in_step(self, source: Buffer, target: Buffer) -> bool:
+        """Tell it by the layouts: an index is one element of each, and its loads come before its stores."""
+        if target in [f.access.buffer for f in self.folds]:  # which begins before all
+            return False
+        layouts = {n.access.layout for n in self.nodes if isinstance(n, Load) and n.access.buffer is source}
+        layouts |= {s.access.layout for s in self.stores if s.access.buffer is target}
+        return layouts == {contiguous(target.type.shape)}
 
 
 @dataclass(eq=False)

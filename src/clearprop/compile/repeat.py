@@ -1,7 +1,7 @@
 """A step as machine code, many times in one call: gather a mini-batch, run, hand the results on to the next step.
 
-What a step carries on (parameters, the optimiser's state) is held twice; after each step input and output
-change places, so nothing is copied.
+What a step carries on (parameters, the optimiser's state) is changed in place where that is safe. The rest is held
+twice; after each step input and output change places, so nothing is copied.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from typing import Any
 import numpy as np
 
 from ..core.graph import Graph
+from .given import fitted, rows_fitted
+from .in_place import in_place
 from .program import Program
+from .rows import description, emit_rows
 from .target import Target
 from .text import Function, Module, Value
 
@@ -45,6 +48,9 @@ class Repeat(Program):
     def __init__(self, graph: Graph, roles: Roles, target: Target | None = None) -> None:
         self.roles = roles
         super().__init__(graph, target)
+        carried = range(roles.carried)
+        kept = dict(in_place(self.schedule, [(i, i) for i in carried]))
+        self.swapped = [i for i in carried if i not in kept]
 
     def _settings(self) -> tuple[Any, ...]:
         return (*super()._settings(), self.roles)
@@ -61,24 +67,14 @@ class Repeat(Program):
         kept = [self._entry(f, records, i) for i in range(len(self.roles.recorded))]
 
         def step(s: Value, _: list[Value]) -> list[Value]:
-            first = f.integer("mul", s, batch)
+            numbers = f.at(rows, f.integer("mul", s, batch), I64)
             for buffer, source in zip(streamed, sources, strict=True):
-                size = buffer.bytes // batch
-                target = self._slot(f, self.slot(buffer))
-
-                def copy(
-                    r: Value, _: list[Value], size: int = size, source: Value = source, target: Value = target
-                ) -> list[Value]:
-                    row = f.load(f.at(rows, f.integer("add", first, r), I64), I64)
-                    f.copy_bytes(self._byte(f, target, r, size), self._byte(f, source, row, size), size)
-                    return []
-
-                f.loop(0, batch, 1, [], copy)
+                emit_rows(f, source, numbers, buffer, self._slot(f, self.slot(buffer)))
             f.do("call void @run(ptr %table)")
             for number, record in zip(self.roles.recorded, kept, strict=True):
                 size = outputs[number].bytes
                 f.copy_bytes(self._byte(f, record, s, size), self._slot(f, self.slot(outputs[number])), size)
-            for i in range(self.roles.carried):
+            for i in self.swapped:
                 self._swap(f, self.slot(inputs[i]), self.slot(outputs[i]))
             return []
 
@@ -104,11 +100,28 @@ class Repeat(Program):
 
 
 class Carried:
-    """What steps hand on: the arrays now, and room for the next."""
+    """What steps hand on: arrays that they change, and room for the next ones of those that cannot be changed in place.
+
+    Parameters
+    ----------
+    arrays : list of array
+        In row order and of nobody else.
+    """
 
     def __init__(self, arrays: Sequence[np.ndarray[Any, Any]]) -> None:
-        self.now = [np.array(a, order="C") for a in arrays]
-        self.next = [np.empty_like(a) for a in self.now]
+        self.now = list(arrays)
+        self.room: dict[int, np.ndarray[Any, Any]] = {}
+
+    def following(self, swapped: Sequence[int]) -> list[np.ndarray[Any, Any]]:
+        """Return where the next ones are written."""
+        for i in swapped:
+            self.room.setdefault(i, np.empty_like(self.now[i]))
+        return [self.room[i] if i in swapped else now for i, now in enumerate(self.now)]
+
+    def swap(self, swapped: Sequence[int]) -> None:
+        """Let the next ones be those of now."""
+        for i in swapped:
+            self.now[i], self.room[i] = self.room[i], self.now[i]
 
 
 class Repeating:
@@ -117,9 +130,11 @@ class Repeating:
     def __init__(self, step: Repeat, carried: Carried, data: Sequence[np.ndarray[Any, Any]]) -> None:
         self.step, self.carried = step, carried
         schedule, n = step.schedule, step.roles.carried
+        carried.now = [fitted(a, b) for a, b in zip(carried.now, schedule.inputs[:n], strict=True)]
         self.batch = [np.empty(b.type.shape, b.type.dtype) for b in schedule.inputs[n:]]
         self.rest = [np.empty(b.type.shape, b.type.dtype) for b in schedule.outputs[n:]]
-        self.data = [np.require(d, b.type.dtype, "C") for d, b in zip(data, schedule.inputs[n:], strict=True)]
+        self.data = [rows_fitted(d, b) for d, b in zip(data, schedule.inputs[n:], strict=True)]
+        self.described = [description(d) for d in self.data]
         self.constants = [array for _, array in schedule.constants]
 
     def run(self, rows: np.ndarray[Any, Any], steps: int) -> list[np.ndarray[Any, Any]]:
@@ -147,14 +162,14 @@ class Repeating:
                 step.work(members.size),
                 *carried.now,
                 *self.batch,
-                *carried.next,
+                *carried.following(step.swapped),
                 *self.rest,
                 *self.constants,
             ]
-            call(_addresses(arrays), rows.ctypes.data, _addresses(self.data), _addresses(records), steps)
+            call(_addresses(arrays), rows.ctypes.data, _addresses(self.described), _addresses(records), steps)
         step.require_success(status)
         if steps % 2:
-            carried.now, carried.next = carried.next, carried.now
+            carried.swap(step.swapped)
         return records
 
 

@@ -1,7 +1,8 @@
 """Graph to kernels: what is fused with what, and what lives in memory.
 
 Maps over one index space go into one loop, as far as what they read is there in time; a value that only its
-own loop uses stays in a register. Views cost nothing: they change where a loop reads. A fold is the tail of
+own loop uses stays in a register. What one array gives and one map reads waits for the loop of that map: so the
+slope of an activation is computed in the backward pass, from the activation, and is never in memory. Views cost nothing: they change where a loop reads. A fold is the tail of
 the loop that computes what it folds.
 """
 
@@ -22,11 +23,16 @@ from .vocabulary import REFUSALS
 
 @dataclass
 class Known:
-    """Where a value is: complete after the kernel at this place, in a register of it, in memory, or both."""
+    """Where a value is: complete after the kernel at this place, in a register of it, in memory, or both.
+
+    Or it waits: ``place`` is the first loop that could compute it, ``waiting`` how, ``source`` what it is made of.
+    """
 
     place: int
     node: Node | None = None
     access: Access | None = None
+    waiting: Eqn | None = None
+    source: Var | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,7 @@ class _Scheduler:
             Var, Buffer
         ] = {}  # the output buffers of variables that are computed straight into them
         self.failures: list[Failure] = []
+        self.alone = _read_by_one_map(graph)
         self.outputs: list[Buffer] = []
         for i, atom in enumerate(graph.outputs):
             buffer = Buffer(atom.type, "output", i)
@@ -98,11 +105,34 @@ class _Scheduler:
             self.values[out] = Known(len(self.kernels) - 1, access=access)
 
     def _map(self, eqn: Eqn, kind: Map) -> None:
+        source = self._source(eqn) if eqn.out in self.alone else None
+        if source is not None:
+            self.values[eqn.out] = Known(
+                self._first(eqn.out.type.shape, eqn.inputs), waiting=eqn, source=source
+            )
+            return
         place, loop = self._loop_for(eqn.out.type.shape, eqn.inputs)
+        self._apply(place, loop, eqn)
+
+    def _apply(self, place: int, loop: Loop, eqn: Eqn) -> Node:
+        """Write a map into a loop."""
+        kind = eqn.primitive.lowering
+        assert isinstance(kind, Map)
         args = tuple(self._node(place, loop, a) for a in eqn.inputs)
         node = Apply(kind.function, args, eqn.params, eqn.out.type.dtype, self._refusal(eqn, kind))
         loop.nodes.append(node)
         self.values[eqn.out] = Known(place, node)
+        return node
+
+    def _source(self, eqn: Eqn) -> Var | None:
+        """Return the one variable that a map is made of, beside numbers; None if there are several, or none."""
+        found = set()
+        for atom in eqn.inputs:
+            if isinstance(atom, Var):
+                found.add(self.values[atom].source or atom)
+            elif atom.uniform is None:
+                return None
+        return found.pop() if len(found) == 1 else None
 
     def _view(self, eqn: Eqn, kind: View) -> None:
         source = eqn.inputs[0]
@@ -164,14 +194,19 @@ class _Scheduler:
     def _place_of(self, atom: Atom) -> int:
         return self.values[atom].place if isinstance(atom, Var) else -1
 
-    def _loop_for(self, shape: tuple[int, ...], inputs: Sequence[Atom], after: int = -1) -> tuple[int, Loop]:
-        """Return the first loop over this index space that runs when the inputs are there, or a new one."""
+    def _first(self, shape: tuple[int, ...], inputs: Sequence[Atom], after: int = -1) -> int:
+        """Return the place of the first loop over this index space that could have the inputs."""
         first = after + 1
         for atom in inputs:
             if isinstance(atom, Var):
                 value = self.values[atom]
                 in_register = value.node is not None and atom.type.shape == shape
-                first = max(first, value.place if in_register else value.place + 1)
+                first = max(first, value.place if in_register or value.waiting else value.place + 1)
+        return first
+
+    def _loop_for(self, shape: tuple[int, ...], inputs: Sequence[Atom], after: int = -1) -> tuple[int, Loop]:
+        """Return the first loop over this index space that runs when the inputs are there, or a new one."""
+        first = self._first(shape, inputs, after)
         for place in range(first, len(self.kernels)):
             kernel = self.kernels[place]
             if isinstance(kernel, Loop) and kernel.shape == shape:
@@ -188,6 +223,8 @@ class _Scheduler:
             value = self.values[atom]
             if value.node is not None and value.place == place:
                 return value.node
+            if value.waiting is not None:
+                return self._apply(place, loop, value.waiting)
         access = self._memory(atom)
         key = (place, access.buffer, access.layout)
         if key not in self.loads:
@@ -237,3 +274,16 @@ class _Scheduler:
         to = Access(Buffer(atom.type), contiguous(atom.type.shape))
         self._copy(atom, to)
         return to
+
+
+def _read_by_one_map(graph: Graph) -> set[Var]:
+    """Return the variables that one equation reads, a map, and that are no output."""
+    readers: dict[Var, set[int]] = {}
+    for n, eqn in enumerate(graph.eqns):
+        for atom in eqn.inputs:
+            if isinstance(atom, Var):
+                readers.setdefault(atom, set()).add(n)
+    read = {v for v, those in readers.items() if len(those) == 1}
+    return {v for v in read if isinstance(graph.eqns[min(readers[v])].primitive.lowering, Map)} - {
+        a for a in graph.outputs if isinstance(a, Var)
+    }

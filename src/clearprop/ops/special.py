@@ -24,9 +24,9 @@ def softplus_of(x: Array) -> Array:
     return np.logaddexp(x, np.zeros_like(x))
 
 
-@elementwise(lambda y, x: (x > 0).astype(y.dtype), like=np.positive, name="relu")
+@elementwise(lambda y, x: (y > 0).astype(y.dtype), like=np.positive, name="relu")
 def relu_of(x: Array) -> Array:
-    """max(x, 0), never −0; slope 1 for x > 0, else 0, so 0 at 0."""
+    """max(x, 0), never −0; slope 1 for y > 0, which is x > 0, else 0, so 0 at 0."""
     y: Any = np.maximum(x, 0)
     y += 0  # which of 0 and −0 is the larger depends on the dtype and the processor; −0 + 0 is 0
     return y

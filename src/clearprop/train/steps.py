@@ -168,7 +168,7 @@ def loop(
     try_loss(model, data, weighted)
     noise = fold_in(key(seed), NOISE)
     if isinstance(optimizer, LBFGS):
-        return full_batch(model, data, weighted, optimizer, epochs, noise, keep_predictions)
+        return full_batch(model, data.only(), weighted, optimizer, epochs, noise, keep_predictions)
     if backend not in BACKENDS:
         raise SettingError(f"backend={backend!r}: must be one of {', '.join(map(repr, BACKENDS))}")
     kind = Native if backend == "native" and native_code() else Interpreted
@@ -182,7 +182,7 @@ def mini_batches(
     """Yield a step for each mini-batch of epochs that are shuffled anew; or one for ``pause`` seconds of them."""
     number, n, stride = 0, len(data), 1
     for epoch in range(1, epochs + 1):
-        rows, start = permutation(fold_in(order, epoch), n), 0
+        rows, start = data.numbers(permutation(fold_in(order, epoch), n)), 0
         while start < n:
             size = min(batch_size, n - start)
             count = min(stride, (n - start) // size)
@@ -204,8 +204,8 @@ def mini_batches(
 
 def try_loss(model: Any, data: Samples, loss: Loss) -> None:
     """Compute the loss once, on the rows with the extreme labels, so that what is wrong is said in numbers."""
-    y = data.y.reshape(len(data), -1)
-    rows = np.unique([0, len(data) - 1, *y.argmin(axis=0)[:1], *y.argmax(axis=0)[:1]])
+    y = data.y.reshape(len(data.y), -1)
+    rows = np.unique([0, len(y) - 1, *y.argmin(axis=0)[:1], *y.argmax(axis=0)[:1]])
     few = data.take(rows)
     weight = None if few.weight is None else np.ones_like(few.weight)
     with np.errstate(all="ignore"):
