@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 import textwrap
@@ -53,7 +54,7 @@ def test_training_holds_little_more_than_it_must(
 ) -> None:
     run = training(widths, batch, activation, optimizer)
     state = sum(a.nbytes for a in run.carried.now)
-    gradients = 4 * sum((a + 1) * b for a, b in zip(widths, widths[1:], strict=False))
+    gradients = 4 * sum((a + 1) * b for a, b in itertools.pairwise(widths))
     activations = 4 * batch * sum(widths)
     assert held(run) <= BOUND * (state + gradients + activations)
     assert not run.carried.room  # parameters and state are changed in place

@@ -29,6 +29,11 @@ def fitted(value: Any, buffer: Buffer) -> np.ndarray[Any, Any]:
     return value if value.flags.num & READABLE == READABLE else np.require(value, requirements=["C", "A"])
 
 
+def writable(array: np.ndarray[Any, Any]) -> bool:
+    """Tell whether a result may stand in an array's memory: it is its own, and nobody has said no."""
+    return array.flags.writeable and array.flags.owndata
+
+
 def rows_fitted(value: np.ndarray[Any, Any], buffer: Buffer) -> np.ndarray[Any, Any]:
     """Return data of whose rows a buffer holds some.
 

@@ -7,8 +7,9 @@ the constants. Each kernel is a function of that table, and ``run`` calls them i
 from __future__ import annotations
 
 import ctypes
+import itertools
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -20,8 +21,9 @@ from .cache import Code, cached
 from .cut_loops import emit_cut_loop
 from .engine import Native, assemble, making
 from .frame import Frame, Places
-from .given import fitted
+from .given import fitted, writable
 from .identity import digest
+from .in_place import in_place
 from .kernels import FAILED, Buffer, Kernel, Loop, Special
 from .memory import ALIGNMENT, aligned, plan
 from .products import Memory, emit_product
@@ -35,15 +37,20 @@ I64 = np.dtype(np.int64)
 
 
 class Program:
-    """A graph, scheduled and written as LLVM text for a target."""
+    """A graph, scheduled and written as LLVM text for a target.
 
-    def __init__(self, graph: Graph, target: Target | None = None) -> None:
+    The memory of a donated input may become that of a result of its type: a call gives the array that it was given.
+    """
+
+    def __init__(self, graph: Graph, target: Target | None = None, donated: Collection[int] = ()) -> None:
         self.graph, self.target = graph, target or chosen()
         self._made: Code | None = None
         self._native: Native | None = None
         self._functions: dict[str, Any] = {}
         self._memory = threading.local()
         self.schedule: Schedule = schedule(graph)
+        outputs = range(len(self.schedule.outputs))
+        self.reused = in_place(self.schedule, itertools.product(donated, outputs))
         self.offsets, work = plan(self.schedule.kernels)
         self.scratch = aligned(work)
         self.places = Places(
@@ -149,7 +156,7 @@ class Program:
         """
         run = self.native("run", ctypes.c_void_p)
         given = [fitted(a, b) for a, b in zip(args, self.schedule.inputs, strict=True)]
-        results = [np.empty(b.type.shape, b.type.dtype) for b in self.schedule.outputs]
+        results = self._results(given)
         constants = [array for _, array in self.schedule.constants]
         with self.members() as members:
             status = np.array([0, members.address, 0, 0], np.int64)
@@ -158,6 +165,14 @@ class Program:
             run(ctypes.addressof(table))
         self.require_success(status)
         return results
+
+    def _results(self, given: Sequence[np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:
+        """Return room for the results: donated arrays where they can be written, else new ones."""
+        taken = {j: given[i] for i, j in self.reused if writable(given[i])}
+        return [
+            taken[j] if j in taken else np.empty(b.type.shape, b.type.dtype)
+            for j, b in enumerate(self.schedule.outputs)
+        ]
 
     def require_success(self, status: np.ndarray[Any, Any]) -> None:
         """Raise what a status says has failed, if anything has."""

@@ -2,8 +2,8 @@
 
 Maps over one index space go into one loop, as far as what they read is there in time; a value that only its
 own loop uses stays in a register. What one array gives and one map reads waits for the loop of that map: so the
-slope of an activation is computed in the backward pass, from the activation, and is never in memory. Views cost nothing: they change where a loop reads. A fold is the tail of
-the loop that computes what it folds.
+slope of an activation is computed in the backward pass, from the activation, and is never in memory. Views cost
+nothing: they change where a loop reads. A fold is the tail of the loop that computes what it folds.
 """
 
 from __future__ import annotations
