@@ -55,6 +55,8 @@ class Step:
         Of the optimiser, after the update.
     prediction, target : array or None
         Of the mini-batch, before the update; kept if asked for.
+    losses : array or None
+        Of each mini-batch, where this is more than one.
     """
 
     epoch: int
@@ -66,6 +68,7 @@ class Step:
     take: Callable[[], tuple[Any, Any]]  # copies the model and the state, when somebody asks
     prediction: Any = None
     target: Any = None
+    losses: Any = None
 
     @cached_property
     def _taken(self) -> tuple[Any, Any]:
@@ -194,7 +197,9 @@ def mini_batches(
             start, number = start + len(taken), number + count
             target = None if pause and predictions is None else data.y[taken]
             loss = float(np.mean(losses))
-            step = Step(epoch, number, start / n, len(taken), loss, rate, stepper.values, predictions, target)
+            step = Step(
+                epoch, number, start / n, len(taken), loss, rate, stepper.values, predictions, target, losses
+            )
             if not pause:
                 step.model  # noqa: B018  # takes its copy before the next step
             yield step
