@@ -149,6 +149,7 @@ ELEMENTWISE = [
     row(
         np.arctan2, "f[2,3] p[3]",
         at(1.0, 0.0, value=pi / 2, slope=(0.0, -1.0)), at(0.0, -1.0, value=pi, slope=(-1.0, 0.0)),
+        at(0.0, 0.0, value=0.0, slope=(0.0, 0.0)),
         at(1e-200, 1e-200, value=pi / 4, slope=(5e199, -5e199)),
         at(1e200, 1e200, value=pi / 4, slope=(5e-201, -5e-201)),
     ),

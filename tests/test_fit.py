@@ -424,3 +424,18 @@ def test_training_warns_of_nothing_when_all_is_well():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fit(classifier(), (X, LABELS), loss=CE, epochs=3)
+
+
+def test_how_many_steps_come_at_once_changes_no_bit_of_the_history(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = sys.modules["clearprop.train.fit"]
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((997, 5)), rng.standard_normal((997, 1))
+    histories = []
+    for pause in (1e-9, 1e-3, 10.0):
+        monkeypatch.setattr(module, "_PAUSE", pause)
+        model = cp.nn.MLP(5, (7,), 1, rng=0)
+        run = cp.fit(
+            model, (x, y), loss=cp.losses.mean_squared_error, epochs=4, batch_size=10, progress=False
+        )
+        histories.append(run.history["loss"])
+    assert histories[0] == histories[1] == histories[2]

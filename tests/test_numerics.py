@@ -38,6 +38,7 @@ ROWS = {
     "sqrt": (np.sqrt, (0.0,), (np.inf,)),
     "norm": (np.linalg.norm, (np.zeros(2),), ([0.0, 0.0],)),
     "hypot": (np.hypot, (0.0, 0.0), (0.0, 0.0)),
+    "arctan2": (np.arctan2, (0.0, 0.0), (0.0, 0.0)),
     "std": (np.std, (np.ones(3),), ([0.0, 0.0, 0.0],)),
     "power of 0": (lambda x: np.power(x, 0.0), (0.0,), (0.0,)),
     "power at 0, to the exponent": (lambda b: np.power(0.0, b), (2.0,), (0.0,)),

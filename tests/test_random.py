@@ -12,7 +12,7 @@ import clearprop as cp
 from clearprop import random
 from clearprop.core.errors import DTypeError, ShapeError
 from clearprop.core.interpret import interpret
-from clearprop.ops.random import philox
+from clearprop.ops.random import as_key, philox
 
 KEY = random.key(42)
 
@@ -95,13 +95,13 @@ def test_keys_are_different() -> None:
 
 
 def test_as_key() -> None:
-    np.testing.assert_array_equal(random.as_key(42), KEY)
-    np.testing.assert_array_equal(random.as_key(np.int64(42)), KEY)
-    assert random.as_key(KEY) is KEY
-    a, b = (random.as_key(np.random.default_rng(0)) for _ in range(2))
+    np.testing.assert_array_equal(as_key(42), KEY)
+    np.testing.assert_array_equal(as_key(np.int64(42)), KEY)
+    assert as_key(KEY) is KEY
+    a, b = (as_key(np.random.default_rng(0)) for _ in range(2))
     np.testing.assert_array_equal(a, b)
     rng = np.random.default_rng(0)
-    assert (random.as_key(rng) != random.as_key(rng)).any()
+    assert (as_key(rng) != as_key(rng)).any()
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -167,3 +167,12 @@ def test_empty_shapes() -> None:
     assert random.normal(KEY, (0, 3)).shape == (0, 3)
     assert random.uniform(KEY, ()).shape == ()
     assert random.bernoulli(KEY, 0.5, ()).shape == ()
+
+
+def test_it_is_a_module_of_the_package() -> None:
+    import importlib
+
+    assert importlib.import_module("clearprop.random") is random
+    from clearprop.random import normal
+
+    assert normal is cp.random.normal

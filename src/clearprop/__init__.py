@@ -15,12 +15,12 @@ from . import (
     nn,
     ops,  # noqa: F401  # fills the table of what NumPy's functions do on traced values
     optim,
+    random,
 )
 from ._version import __version__
 from .api import check_grads, grad, hessian, hvp, jit, jvp, make_graph, value_and_grad, vjp
 from .compile.threads import get_threads, set_threads
 from .core import errors, tree
-from .ops import random
 from .ops.activations import (
     elu,
     erf,

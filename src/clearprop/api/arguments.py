@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,11 +18,11 @@ from ..core.types import Array, is_float, native, require_supported, type_of
 Argnums = int | Sequence[int]
 
 
-def settings(argnums: Argnums, count: int) -> set[int]:
-    """Return which of so many positional arguments are settings; one that was left to its default is not there."""
+def named(option: str, argnums: Argnums, count: int) -> set[int]:
+    """Return which of so many positional arguments an option names; one that was left to its default is not there."""
     given: list[Any] = list(argnums) if isinstance(argnums, (tuple, list)) else [argnums]
     if not all(isinstance(n, (int, np.integer)) for n in given):
-        raise SettingError(f"static_argnums={argnums!r}: must be the numbers of positional arguments")
+        raise SettingError(f"{option}={argnums!r}: must be the numbers of positional arguments")
     return {int(n) % count for n in given if -count <= n < count}
 
 
@@ -91,6 +91,16 @@ class Arguments:
             parts.append(tree.unflatten(structure, rest[:n]))
             rest = rest[n:]
         return parts
+
+    def leaves_of(self, arguments: Collection[int]) -> list[int]:
+        """Return the places of the leaves of some of the opened arguments."""
+        places: list[int] = []
+        start = 0
+        for n, structure in zip(self.opened, self.structures, strict=True):
+            stop = start + tree.count(structure)
+            places += range(start, stop) if n in arguments else ()
+            start = stop
+        return places
 
     def like(self, leaves: Sequence[Array]) -> tree.Tree:
         """Return leaves in the structure of the opened argument; a tuple if there are several."""

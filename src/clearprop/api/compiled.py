@@ -6,7 +6,7 @@ import functools
 import importlib.util
 import threading
 import warnings
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from ..core.interpret import interpret
 from ..core.traced import Traced
 from ..core.types import type_of
 from ..transform.simplify import simplify
-from .arguments import Argnums, Arguments, delivered, function_name, settings
+from .arguments import Argnums, Arguments, delivered, function_name, named
 
 Runner = Callable[[Sequence[Any]], list[Any]]
 
@@ -27,7 +27,9 @@ _recording = (
 )  # one thread records and compiles at a time, and what it calls may be jitted too
 
 
-def jit(function: Callable[..., Any], static_argnums: Argnums = ()) -> Callable[..., Any]:
+def jit(
+    function: Callable[..., Any], static_argnums: Argnums = (), donate_argnums: Argnums = ()
+) -> Callable[..., Any]:
     """Return a function that computes the same as native code.
 
     The function is recorded once for each structure and types of its arguments; what it reads from elsewhere
@@ -42,15 +44,22 @@ def jit(function: Callable[..., Any], static_argnums: Argnums = ()) -> Callable[
     static_argnums : int or sequence of int
         Positional arguments that are settings, as keyword arguments always are: passed on as they are; each
         value is recorded anew. They must be hashable.
+    donate_argnums : int or sequence of int
+        Positional arguments whose arrays are not needed after the call: a result of the same shape and dtype may be
+        written into one, and then is this very array, which saves its allocation. What a donated array that is no
+        result holds afterwards is undefined. It is a permission: where it cannot be used (no result fits, a result
+        would be written before all is read; the array is read-only, a view of another one, not in row order, a
+        number) the call is an ordinary one.
 
     Raises
     ------
     SettingError
-        If a setting is not hashable.
+        If a setting is not hashable, an argument is donated that is a setting, or a donated array shares memory with
+        another argument.
     TraceError
         If the function asks for the number behind a traced value.
-    IndexError
-        If an index turns out to be out of range.
+    IndexError, ValueError
+        If an index turns out to be out of range, or an integer is raised to a negative power; it names the line.
 
     Examples
     --------
@@ -65,7 +74,12 @@ def jit(function: Callable[..., Any], static_argnums: Argnums = ()) -> Callable[
     def compiled(*args: Any, **kwargs: Any) -> Any:
         if any(isinstance(leaf, Traced) for leaf in tree.leaves((args, kwargs))):
             return function(*args, **kwargs)
-        static = settings(static_argnums, len(args))
+        static = named("static_argnums", static_argnums, len(args))
+        donated = named("donate_argnums", donate_argnums, len(args)) if donate_argnums != () else set()
+        if donated & static:
+            raise SettingError(
+                f"jit of {function_name(function)}: arguments {sorted(donated & static)} are settings"
+            )
         call = Arguments(
             function, args, kwargs, [n for n in range(len(args)) if n not in static], numbers=False
         )
@@ -80,13 +94,15 @@ def jit(function: Callable[..., Any], static_argnums: Argnums = ()) -> Callable[
             ) from None
         if known is None:
             with _recording:
-                known = made.get(key) or made.setdefault(key, _make(call))
+                known = made.get(key) or made.setdefault(key, _make(call, donated))
         run, structure = known
+        kept = _kept(call, call.leaves_of(donated)) if donated else call.leaves
         try:
             results = run(call.leaves)
-        except IndexError as error:
-            raise IndexError(f"the jitted {function_name(function)}: {error}") from None
-        return tree.unflatten(structure, delivered(results, call.leaves))
+        except (IndexError, ValueError) as error:
+            said = "\n".join([str(error), *getattr(error, "__notes__", ())])
+            raise type(error)(f"the jitted {function_name(function)}: {said}") from None
+        return tree.unflatten(structure, delivered(results, kept))
 
     return compiled
 
@@ -102,7 +118,23 @@ def _exact(value: Any) -> Hashable:
     return type(value), repr(value) if isinstance(value, (float, np.floating)) else value
 
 
-def _make(call: Arguments) -> tuple[Runner, tree.Structure]:
+def _kept(call: Arguments, donated: Collection[int]) -> list[Any]:
+    """Return the leaves that are not donated, after a look whether they share memory with those that are."""
+    own = {n: call.leaves[n] for n in donated if call.leaves[n].flags.owndata}  # others are not written
+    first = {id(array): n for n, array in reversed(own.items())}
+    for m, other in enumerate(call.leaves):
+        n = first.get(id(other), m)
+        if not other.flags.owndata:
+            n = next((n for n, array in own.items() if np.may_share_memory(array, other)), m)
+        if n != m:
+            raise SettingError(
+                f"jit of {function_name(call.function)}: the donated {call.names[n]!r} shares memory with "
+                f"{call.names[m]!r}; give copies, or do not donate it"
+            )
+    return [leaf for n, leaf in enumerate(call.leaves) if n not in donated]
+
+
+def _make(call: Arguments, donated: Collection[int]) -> tuple[Runner, tree.Structure]:
     out: list[tree.Structure] = []
 
     def flat(*leaves: Any) -> list[Any]:
@@ -116,15 +148,18 @@ def _make(call: Arguments) -> tuple[Runner, tree.Structure]:
             f"the jitted {function_name(call.function)} uses traced values of an outer function that are not "
             f"its arguments; pass them as arguments"
         )
-    return runner(simplify(graph.owning_constants())), out[0]
+    return runner(simplify(graph.owning_constants()), call.leaves_of(donated)), out[0]
 
 
-def runner(graph: Graph) -> Runner:
-    """Return what computes a graph: native code, or the interpreter where there is no llvmlite."""
+def runner(graph: Graph, donated: Collection[int] = ()) -> Runner:
+    """Return what computes a graph: native code, or the interpreter where there is no llvmlite.
+
+    Native code may write results into the inputs with the numbers `donated`.
+    """
     if native_code():
         from ..compile.program import Program  # what makes code is loaded when code is made
 
-        return Program(graph)
+        return Program(graph, donated=donated)
     return lambda args: [np.asarray(y) for y in interpret(graph, args)]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from ..core import tree
 from ..core.errors import TraceError
 from ..core.graph import Graph
-from .arguments import Argnums, Arguments, function_name, settings
+from .arguments import Argnums, Arguments, function_name, named
 
 
 def make_graph(function: Callable[..., Any], static_argnums: Argnums = ()) -> Callable[..., Graph]:
@@ -40,7 +40,7 @@ def make_graph(function: Callable[..., Any], static_argnums: Argnums = ()) -> Ca
 
     @functools.wraps(function)
     def graph_of(*args: Any, **kwargs: Any) -> Graph:
-        static = settings(static_argnums, len(args))
+        static = named("static_argnums", static_argnums, len(args))
         call = Arguments(function, args, kwargs, [n for n in range(len(args)) if n not in static])
         graph, inputs = call.trace(lambda *leaves: tree.leaves(call.call(leaves)))
         if len(inputs) > len(call.leaves):

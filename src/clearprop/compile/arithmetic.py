@@ -69,24 +69,51 @@ def whole(function: Callable[[Lanes], Lanes]) -> Callable[[Lanes], Lanes]:
 # ---- the larger and the smaller
 
 
-def _extreme(better: Binary, of_booleans: Binary) -> Binary:
+def _second(better: Binary) -> Binary:
+    """Return the better of two floats, NaN if either is; of 0 and −0 the second."""
+
     def extreme(a: Lanes, b: Lanes) -> Lanes:
-        if a.dtype.kind == "b":
-            return of_booleans(a, b)
-        if a.literal:
-            a, b = b, a
-        best = where(better(b, a), b, a)  # one instruction; a NaN in a stays, one in b does not
-        return best if a.dtype.kind != "f" or b.literal else where(b.differs(b), b, best)
+        known = b.number
+        if known == 0 and math.copysign(1, known) > 0:
+            return where(better(b, a), b, a) + 0.0  # −0 + 0 is 0, and all else stays
+        if known:
+            return where(better(b, a), b, a)  # one instruction, from which a NaN in a comes out
+        best = where(better(a, b), a, b)  # one instruction, from which a NaN in b comes out
+        return best if a.number is not None else where(a.differs(a), a, best)
 
     return extreme
 
 
-maximum = _extreme(lambda b, a: b > a, lambda a, b: a | b)
-minimum = _extreme(lambda b, a: b < a, lambda a, b: a & b)
+def _extreme(better: Binary, of_booleans: Binary, ordered: str) -> Binary:
+    """Return the better of two; of 0 and −0 the one that NumPy takes on a processor of this kind."""
+    second = _second(better)
+
+    def extreme(a: Lanes, b: Lanes) -> Lanes:
+        if a.dtype.kind == "b":
+            return of_booleans(a, b)
+        if a.dtype.kind != "f":
+            return where(better(b, a), b, a)
+        return a.call(ordered, b) if a.target.orders_zeros else second(a, b)
+
+    return extreme
+
+
+maximum = _extreme(operator.gt, lambda a, b: a | b, "llvm.maximum")
+minimum = _extreme(operator.lt, lambda a, b: a & b, "llvm.minimum")
+
+
+def maximum_of_halves(a: Lanes, b: Lanes) -> Lanes:
+    """The larger one; of 0 and −0 the first, as NumPy's of 16 bits on every processor."""
+    return _second(operator.gt)(b, a)
+
+
+def minimum_of_halves(a: Lanes, b: Lanes) -> Lanes:
+    """The smaller one; of 0 and −0 the first."""
+    return _second(operator.lt)(b, a)
 
 
 def relu(x: Lanes) -> Lanes:
-    """max(x, 0); NaN stays."""
+    """max(x, 0), never −0; NaN stays."""
     return maximum(x, x.like(0))
 
 

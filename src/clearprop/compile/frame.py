@@ -1,7 +1,8 @@
 """What a function finds through the table of addresses that every kernel gets.
 
 The table holds the addresses of the status, the temporary memory, the inputs, the outputs and the constants. The
-status is two numbers: whether an index was out of range, and the address of the team, 0 if there is none.
+status is four numbers: what failed first (0 if nothing did), the address of the team (0 if there is none), and the
+index and the axis that did not fit.
 """
 
 from __future__ import annotations
@@ -9,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from .kernels import Access, Buffer
+from .kernels import TEAM, Access, Buffer
 from .text import Function, Module, Value
 
 STATUS, WORK, FIRST = 0, 1, 2  # slots of the table
-FAILED, TEAM = 0, 1  # numbers of the status
 TABLE = Value("%table", "ptr")
 CHUNK = [("ptr", "table"), ("i64", "number"), ("i64", "who"), ("i64", "extra")]
 NUMBER, WHO, EXTRA = (Value(f"%{name}", "i64") for _, name in CHUNK[1:])
@@ -68,6 +68,8 @@ class Frame:
             self.address(access)
 
     def _address(self, buffer: Buffer) -> Value:
+        if buffer.home == "status":
+            return self.slot(STATUS)
         if buffer.home == "work":
             return self._byte(self.slot(WORK), self.places.offsets[buffer])
         return self.slot(self.places.slot(buffer))

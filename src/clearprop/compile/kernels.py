@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..core.lowering import Layout, Lowering
+from ..core.graph import Location
+from ..core.lowering import Layout, Lowering, contiguous
 from ..core.types import Type
 
 
@@ -20,7 +21,7 @@ class Buffer:
     ----------
     type : Type
     home : str
-        "input", "output", "constant" or "work".
+        "input", "output", "constant", "work" or "status".
     slot : int
         Which input, output or constant.
     """
@@ -45,6 +46,40 @@ class Access:
 
     buffer: Buffer
     layout: Layout
+
+
+STATUS = Access(Buffer(Type((4,), np.dtype(np.int64)), "status"), contiguous((4,)))
+"""What code tells its caller: numbers whose places are `FAILED`, `TEAM`, `FOUND` and `AXIS`."""
+
+FAILED, TEAM, FOUND, AXIS = range(4)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What may go wrong where only the numbers show it, and the user's line that asked for it.
+
+    Attributes
+    ----------
+    error : type
+        Of the exception, as NumPy raises it.
+    problem : str
+        Its message; ``{index}``, ``{axis}`` and ``{length}`` become those that did not fit.
+    shape : tuple of int
+        Of the array that is indexed.
+    where : Location or None
+    """
+
+    error: type[Exception]
+    problem: str
+    shape: tuple[int, ...]
+    where: Location | None
+
+    def exception(self, status: np.ndarray[Any, Any]) -> Exception:
+        """Return the exception that a status tells of."""
+        axis = int(status[AXIS])
+        length = self.shape[axis] if self.shape else 0
+        problem = self.problem.format(index=int(status[FOUND]), axis=axis, length=length)
+        return self.error(problem if self.where is None else f"{problem}\n  at {self.where}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +114,7 @@ class Apply:
     args: tuple[Node, ...]
     params: Mapping[str, Any]
     dtype: np.dtype[Any]
+    failure: int = 0  # number of what may go wrong in it, from 1; 0 for nothing
 
 
 Node = Load | Number | Apply
@@ -113,6 +149,10 @@ class Kernel(ABC):
     def writes(self) -> list[Buffer]:
         """Return the buffers it writes."""
 
+    def in_step(self, source: Buffer, target: Buffer) -> bool:
+        """Tell whether it reads an element of source only where it writes the same of target, and before that."""
+        return False
+
 
 @dataclass(eq=False)
 class Loop(Kernel):
@@ -136,6 +176,14 @@ class Loop(Kernel):
         """Return the buffers that it stores or folds to."""
         return [s.access.buffer for s in self.stores] + [f.access.buffer for f in self.folds]
 
+    def in_step(self, source: Buffer, target: Buffer) -> bool:
+        """Tell it by the layouts: an index is one element of each, and its loads come before its stores."""
+        if target in [f.access.buffer for f in self.folds]:  # which begins before all
+            return False
+        layouts = {n.access.layout for n in self.nodes if isinstance(n, Load) and n.access.buffer is source}
+        layouts |= {s.access.layout for s in self.stores if s.access.buffer is target}
+        return layouts == {contiguous(target.type.shape)}
+
 
 @dataclass(eq=False)
 class Special(Kernel):
@@ -145,6 +193,7 @@ class Special(Kernel):
     inputs: Sequence[Access]
     output: Access
     params: Mapping[str, Any]
+    failure: int = 0  # number of what may go wrong in it, from 1; 0 for nothing
 
     def reads(self) -> list[Buffer]:
         """Return the buffers of its inputs."""
@@ -181,3 +230,11 @@ class Contraction(Special):
     def writes(self) -> list[Buffer]:
         """Return the buffers that it stores to."""
         return self.loop.writes() if self.loop else super().writes()
+
+    def in_step(self, source: Buffer, target: Buffer) -> bool:
+        """Tell whether its loop is, and its product does not read the source."""
+        return (
+            self.loop is not None
+            and source not in [a.buffer for a in self.inputs]
+            and self.loop.in_step(source, target)
+        )

@@ -6,6 +6,7 @@ instructions, signed or unsigned ones, follow from the dtype.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -68,9 +69,13 @@ class Lanes:
         return FORMATS[self.dtype.itemsize]
 
     @property
-    def literal(self) -> bool:
-        """Whether it is a constant."""
-        return not self.value.name.startswith("%")
+    def number(self) -> float | None:
+        """The number that a float is in every lane; None if it is not known, or NaN."""
+        name = self.value.name.removeprefix("splat (").rstrip(")").split()[-1]
+        if not name.startswith("0x"):
+            return None
+        known: float = struct.unpack(">d", bytes.fromhex(name[2:]))[0]
+        return known if known == known else None
 
     def pick(self, single: T, double: T) -> T:
         """Return what belongs to this precision."""

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from .kernels import Access, Apply, Folded, Load, Loop, Node, Number, Store
+from .kernels import STATUS, Access, Apply, Folded, Load, Loop, Node, Number, Store
 from .nest import Axis, accesses, nest
+from .specials import note_failure
 from .target import Target
 from .text import Function, Value, value_type
-from .vocabulary import compute, convert
+from .vocabulary import compute, convert, refused
 
 FEW = 4  # vectors that are written one after the other instead of in a loop
 
@@ -70,6 +71,8 @@ class _Emitter:
         self.inner = self.axes[-1]
         self.order = {id(access): i for i, access in enumerate(accesses(loop))}
         self.bases = [function.at(address(a), a.layout.offset, a.buffer.type.dtype) for a in accesses(loop)]
+        fails = any(isinstance(node, Apply) and node.failure for node in loop.nodes)
+        self.status = address(STATUS) if fails else None
         self.lanes = self._lanes()
         self.count = 0  # how many lanes of a piece exist; 0 for all
         self.still: dict[tuple[int, int], Value] = {}  # values that are the same everywhere
@@ -265,10 +268,18 @@ class _Emitter:
         if isinstance(node, Load):
             n = self._index(node.access)
             return self._load(pointers[n], node.dtype, lanes, self.inner.strides[n])
-        args = [self._value(a, lanes, values) for a in node.args]
-        return compute(
-            self.f, self.target, node.function, args, [a.dtype for a in node.args], node.dtype, node.params
-        )
+        args, dtypes = [self._value(a, lanes, values) for a in node.args], [a.dtype for a in node.args]
+        if node.failure:
+            self._refuse(node, args, dtypes)
+        return compute(self.f, self.target, node.function, args, dtypes, node.dtype, node.params)
+
+    def _refuse(self, node: Apply, args: list[Value], dtypes: list[np.dtype[Any]]) -> None:
+        """Write that the loop has failed if an operand is one that the function refuses."""
+        wrong, mask, status = refused(self.f, self.target, node.function, args, dtypes), None, self.status
+        assert status is not None
+        if wrong.lanes > 1 and (mask := self._mask(wrong.lanes)):
+            wrong = self.f.binary("and", wrong, mask)
+        self.f.when(self.f.any(wrong), lambda: note_failure(self.f, status, node.failure))
 
     def _value(self, node: Node, lanes: int, values: dict[tuple[int, int], Value]) -> Value:
         """Return a node's value in so many lanes: computed here, or fixed and spread."""

@@ -1,4 +1,7 @@
-"""Where temporary arrays stand: one block of memory, in which those that do not live together share room."""
+"""Where temporary arrays stand: one block of memory, in which those that do not live together share room.
+
+A loop may write a result over what it reads for the last time, if it reads each element where it writes it.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from ..core.types import Type
 from .kernels import Buffer, Kernel
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector
+WORTH = 2**17  # bytes of an array that is written over another one
 
 
 def aligned(size: int) -> int:
@@ -29,7 +33,8 @@ def plan(kernels: Sequence[Kernel]) -> tuple[dict[Buffer, int], int]:
     """Return the place of each temporary buffer in bytes, and the size of the whole block.
 
     A buffer lives from the first kernel that writes it to the last one that touches it. The largest are
-    placed first, each at the lowest place where it meets no buffer that lives at the same time.
+    placed first, each at the lowest place where it meets no buffer that lives at the same time; what is written
+    over another one lives with it.
     """
     born: dict[Buffer, int] = {}
     dies: dict[Buffer, int] = {}
@@ -40,6 +45,11 @@ def plan(kernels: Sequence[Kernel]) -> tuple[dict[Buffer, int], int]:
                 dies[buffer] = when
     placed: list[tuple[int, int, Buffer]] = []
     offsets: dict[Buffer, int] = {}
+    over = _written_over(kernels, born, dies)
+    for buffer, first in over.items():
+        dies[first] = max(dies[first], dies[buffer])
+    for buffer in over:
+        del born[buffer]
     for buffer in sorted(born, key=lambda b: (-b.bytes, born[b])):
         size, start = aligned(buffer.bytes), 0
         for low, high, other in placed:  # in order of place
@@ -51,4 +61,32 @@ def plan(kernels: Sequence[Kernel]) -> tuple[dict[Buffer, int], int]:
         offsets[buffer] = start
         placed.append((start, start + size, buffer))
         placed.sort(key=lambda p: p[0])
+    offsets |= {buffer: offsets[first] for buffer, first in over.items()}
     return offsets, max((high for _, high, _ in placed), default=0)
+
+
+def _written_over(
+    kernels: Sequence[Kernel], born: dict[Buffer, int], dies: dict[Buffer, int]
+) -> dict[Buffer, Buffer]:
+    """Return the buffers that are written over others, and the first buffer in the memory of each."""
+    over: dict[Buffer, Buffer] = {}
+    for when, kernel in enumerate(kernels):
+        ending = [b for b in dict.fromkeys(kernel.reads()) if dies.get(b) == when and born[b] < when]
+        for target in dict.fromkeys(kernel.writes()):
+            if born.get(target) != when or not _worth_it(target):
+                continue
+            for source in ending:
+                if source.type == target.type and kernel.in_step(source, target):
+                    over[target] = over.get(source, source)
+                    ending.remove(source)
+                    break
+    return over
+
+
+def _worth_it(buffer: Buffer) -> bool:
+    """Tell whether a buffer is large, and of whole cache lines.
+
+    Where a line of the array ends within a vector, the next load would wait for the masked store before it.
+    """
+    row = buffer.type.shape[-1] if buffer.type.shape else 1
+    return buffer.bytes >= WORTH and row * buffer.type.dtype.itemsize % ALIGNMENT == 0

@@ -104,7 +104,7 @@ def _signed(result: Lanes, base: Lanes, exponent: Lanes) -> Lanes:
 
 
 def _power_of_integers(base: Lanes, exponent: Lanes) -> Lanes:
-    """By repeated squaring; overflow wraps. Negative exponents are an error in NumPy, anything here."""
+    """By repeated squaring; overflow wraps. Negative exponents are refused."""
     function = base.function
 
     def square(carried: list[Value]) -> tuple[Value, list[Value]]:

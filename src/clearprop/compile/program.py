@@ -7,8 +7,9 @@ the constants. Each kernel is a function of that table, and ``run`` calls them i
 from __future__ import annotations
 
 import ctypes
+import itertools
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -18,9 +19,11 @@ from ..core.graph import Graph
 from .cache import Code, cached
 from .cut_loops import emit_cut_loop
 from .engine import Native, assemble, making
-from .frame import FAILED, STATUS, Frame, Places
+from .frame import Frame, Places
+from .given import fitted, writable
 from .identity import digest
-from .kernels import Buffer, Contraction, Kernel, Loop, Special
+from .in_place import in_place
+from .kernels import FAILED, Buffer, Contraction, Kernel, Loop, Special
 from .memory import ALIGNMENT, aligned, plan
 from .products import Memory, emit_product
 from .schedule import Schedule, schedule
@@ -33,15 +36,20 @@ I64 = np.dtype(np.int64)
 
 
 class Program:
-    """A graph, scheduled and written as LLVM text for a target."""
+    """A graph, scheduled and written as LLVM text for a target.
 
-    def __init__(self, graph: Graph, target: Target | None = None) -> None:
+    The memory of a donated input may become that of a result of its type: a call gives the array that it was given.
+    """
+
+    def __init__(self, graph: Graph, target: Target | None = None, donated: Collection[int] = ()) -> None:
         self.graph, self.target = graph, target or chosen()
         self._made: Code | None = None
         self._native: Native | None = None
         self._functions: dict[str, Any] = {}
         self._memory = threading.local()
         self.schedule: Schedule = schedule(graph)
+        outputs = range(len(self.schedule.outputs))
+        self.reused = in_place(self.schedule, itertools.product(donated, outputs))
         self.offsets, work = plan(self.schedule.kernels)
         self.scratch = aligned(work)
         self.places = Places(
@@ -78,7 +86,7 @@ class Program:
         else:
             assert isinstance(kernel, Special)
             self._need(Memory(scratch_bytes(kernel)))
-            emit_special(f, self.target, kernel, frame.address, frame.scratch(), frame.slot(STATUS))
+            emit_special(f, self.target, kernel, frame.address, frame.scratch())
         f.finish()
         return f.name
 
@@ -139,21 +147,35 @@ class Program:
 
         Raises
         ------
-        IndexError
-            If an index was out of range.
+        IndexError, ValueError
+            If an index was out of range, or an integer was raised to a negative power; it names the user's line.
+        ShapeError, DTypeError
+            If an array is of another type.
         """
         run = self.native("run", ctypes.c_void_p)
-        given = [np.require(a, b.type.dtype, "C") for a, b in zip(args, self.schedule.inputs, strict=True)]
-        results = [np.empty(b.type.shape, b.type.dtype) for b in self.schedule.outputs]
+        given = [fitted(a, b) for a, b in zip(args, self.schedule.inputs, strict=True)]
+        results = self._results(given)
         constants = [array for _, array in self.schedule.constants]
         with self.members() as members:
-            status = np.array([0, members.address], np.int64)
+            status = np.array([0, members.address, 0, 0], np.int64)
             arrays = [status, self.work(members.size), *given, *results, *constants]
             table = (ctypes.c_void_p * len(arrays))(*(a.__array_interface__["data"][0] for a in arrays))
             run(ctypes.addressof(table))
-        if status[FAILED]:
-            raise IndexError("an index is out of range for the axis that it picks from")
+        self.require_success(status)
         return results
+
+    def _results(self, given: Sequence[np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:
+        """Return room for the results: donated arrays where they can be written, else new ones."""
+        taken = {j: given[i] for i, j in self.reused if writable(given[i])}
+        return [
+            taken[j] if j in taken else np.empty(b.type.shape, b.type.dtype)
+            for j, b in enumerate(self.schedule.outputs)
+        ]
+
+    def require_success(self, status: np.ndarray[Any, Any]) -> None:
+        """Raise what a status says has failed, if anything has."""
+        if status[FAILED]:
+            raise self.schedule.failures[status[FAILED] - 1].exception(status)
 
     def work(self, size: int) -> np.ndarray[Any, Any]:
         """Return this thread's temporary memory, aligned: of arrays, and of kernels that so many threads run."""

@@ -1,7 +1,7 @@
 """A step as machine code, many times in one call: gather a mini-batch, run, hand the results on to the next step.
 
-What a step carries on (parameters, the optimiser's state) is held twice; after each step input and output
-change places, so nothing is copied.
+What a step carries on (parameters, the optimiser's state) is changed in place where that is safe. The rest is held
+twice; after each step input and output change places, so nothing is copied.
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ import numpy as np
 
 from ..core.graph import Graph
 from ..core.types import type_of
-from .frame import FAILED
+from .frame import Frame
+from .given import fitted, rows_fitted
+from .in_place import in_place
 from .memory import empty
+from .products import Memory
 from .program import Program
+from .rows import Rows, description
 from .target import Target
 from .text import Function, Module, Value
 
 I64 = np.dtype(np.int64)
-NEXT = 64 * 1024  # bytes of a mini-batch, at most, that are asked for a step ahead
-AHEAD = 8 * 1024  # and how far ahead the rows of a larger one are
-LINE = 64  # bytes of a cache line
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,9 @@ class Repeat(Program):
     def __init__(self, graph: Graph, roles: Roles, target: Target | None = None) -> None:
         self.roles = roles
         super().__init__(graph, target)
+        carried = range(roles.carried)
+        kept = dict(in_place(self.schedule, [(i, i) for i in carried]))
+        self.swapped = [i for i in carried if i not in kept]
 
     def _settings(self) -> tuple[Any, ...]:
         return (*super()._settings(), self.roles)
@@ -61,50 +65,31 @@ class Repeat(Program):
         f = Function(module, "repeat", arguments, internal=False)
         inputs, outputs = self.schedule.inputs, self.schedule.outputs
         streamed = inputs[self.roles.carried :]
+        copying = [Rows(module, f"rows{i}", buffer) for i, buffer in enumerate(streamed)]
+        for each in copying:
+            each.write()
         rows, data, records = (Value(f"%{name}", "ptr") for name in ("rows", "data", "records"))
         batch = streamed[0].type.shape[0]
         sources = [self._entry(f, data, i) for i in range(len(streamed))]
         kept = [self._entry(f, records, i) for i in range(len(self.roles.recorded))]
 
         def step(s: Value, _: list[Value]) -> list[Value]:
-            first = f.integer("mul", s, batch)
-            for buffer, source in zip(streamed, sources, strict=True):
-                size = buffer.bytes // batch
-                target = self._slot(f, self.slot(buffer))
-
-                def copy(
-                    r: Value, _: list[Value], size: int = size, source: Value = source, target: Value = target
-                ) -> list[Value]:
-                    at = f.integer("add", first, r)
-                    self._fetch(f, rows, at, source, size, batch)
-                    row = f.load(f.at(rows, at, I64), I64)
-                    f.copy_bytes(self._byte(f, target, r, size), self._byte(f, source, row, size), size)
-                    return []
-
-                f.loop(0, batch, 1, [], copy)
+            numbers = f.at(rows, f.integer("mul", s, batch), I64)
+            left = f.integer("mul", f.integer("sub", Value("%steps", "i64"), s), batch)
+            for rows_of, source in zip(copying, sources, strict=True):
+                to = self._slot(f, self.slot(rows_of.batch))
+                if rows_of.call(Frame(f, self.places), source, numbers, left, to):
+                    self._need(Memory(cut=True))
             f.do("call void @run(ptr %table)")
             for number, record in zip(self.roles.recorded, kept, strict=True):
                 size = outputs[number].bytes
                 f.copy_bytes(self._byte(f, record, s, size), self._slot(f, self.slot(outputs[number])), size)
-            for i in range(self.roles.carried):
+            for i in self.swapped:
                 self._swap(f, self.slot(inputs[i]), self.slot(outputs[i]))
             return []
 
         f.loop(0, Value("%steps", "i64"), 1, [], step)
         f.finish()
-
-    def _fetch(self, f: Function, rows: Value, at: Value, source: Value, size: int, batch: int) -> None:
-        """Ask for a row that is copied soon: of the next step, or some rows on in a large batch."""
-        distance = batch if batch * size <= NEXT else -(-AHEAD // size)
-        last = f.integer("sub", f.integer("mul", Value("%steps", "i64"), batch), 1)
-        soon = f.call("llvm.smin", f.integer("add", at, distance), last)
-        row = self._byte(f, source, f.load(f.at(rows, soon, I64), I64), size)
-
-        def line(i: Value, _: list[Value]) -> list[Value]:
-            f.prefetch(self._byte(f, row, i, 1))
-            return []
-
-        f.loop(0, size, LINE, [], line)
 
     def _entry(self, f: Function, array: Value, i: int) -> Value:
         place = f.make(f"getelementptr ptr, {array}, i64 {i}", "ptr")
@@ -125,13 +110,30 @@ class Repeat(Program):
 
 
 class Carried:
-    """What steps hand on: the arrays now, and room for the next."""
+    """What steps hand on: arrays that they change, and room for the next ones of those that cannot be changed in place.
+
+    Parameters
+    ----------
+    arrays : list of array
+        In row order and of nobody else.
+    """
 
     def __init__(self, arrays: Sequence[np.ndarray[Any, Any]]) -> None:
         self.now = [empty(type_of(a)) for a in arrays]
-        self.next = [empty(type_of(a)) for a in arrays]
         for array, given in zip(self.now, arrays, strict=True):
             array[...] = given
+        self.room: dict[int, np.ndarray[Any, Any]] = {}
+
+    def following(self, swapped: Sequence[int]) -> list[np.ndarray[Any, Any]]:
+        """Return where the next ones are written."""
+        for i in swapped:
+            self.room.setdefault(i, empty(type_of(self.now[i])))
+        return [self.room[i] if i in swapped else now for i, now in enumerate(self.now)]
+
+    def swap(self, swapped: Sequence[int]) -> None:
+        """Let the next ones be those of now."""
+        for i in swapped:
+            self.now[i], self.room[i] = self.room[i], self.now[i]
 
 
 class Repeating:
@@ -140,9 +142,11 @@ class Repeating:
     def __init__(self, step: Repeat, carried: Carried, data: Sequence[np.ndarray[Any, Any]]) -> None:
         self.step, self.carried = step, carried
         schedule, n = step.schedule, step.roles.carried
+        carried.now = [fitted(a, b) for a, b in zip(carried.now, schedule.inputs[:n], strict=True)]
         self.batch = [empty(b.type) for b in schedule.inputs[n:]]
         self.rest = [empty(b.type) for b in schedule.outputs[n:]]
-        self.data = [np.require(d, b.type.dtype, "C") for d, b in zip(data, schedule.inputs[n:], strict=True)]
+        self.data = [rows_fitted(d, b) for d, b in zip(data, schedule.inputs[n:], strict=True)]
+        self.described = [description(d) for d in self.data]
         self.constants = [array for _, array in schedule.constants]
 
     def run(self, rows: np.ndarray[Any, Any], steps: int) -> list[np.ndarray[Any, Any]]:
@@ -150,8 +154,8 @@ class Repeating:
 
         Raises
         ------
-        IndexError
-            If an index in a step was out of range.
+        IndexError, ValueError
+            If an index in a step was out of range, or an integer was raised to a negative power; it names the line.
         """
         step = self.step
         rows = np.require(rows, np.int64, "C")
@@ -164,21 +168,20 @@ class Repeating:
             "repeat", ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64
         )
         with step.members() as members:
-            status = np.array([0, members.address], np.int64)
+            status = np.array([0, members.address, 0, 0], np.int64)
             arrays = [
                 status,
                 step.work(members.size),
                 *carried.now,
                 *self.batch,
-                *carried.next,
+                *carried.following(step.swapped),
                 *self.rest,
                 *self.constants,
             ]
-            call(_addresses(arrays), rows.ctypes.data, _addresses(self.data), _addresses(records), steps)
-        if status[FAILED]:
-            raise IndexError("an index is out of range for the axis that it picks from")
+            call(_addresses(arrays), rows.ctypes.data, _addresses(self.described), _addresses(records), steps)
+        step.require_success(status)
         if steps % 2:
-            carried.now, carried.next = carried.next, carried.now
+            carried.swap(step.swapped)
         return records
 
 

@@ -1,8 +1,9 @@
 """Graph to kernels: what is fused with what, and what lives in memory.
 
 Maps over one index space go into one loop, as far as what they read is there in time; a value that only its
-own loop uses stays in a register. Views cost nothing: they change where a loop reads. A fold is the tail of
-the loop that computes what it folds.
+own loop uses stays in a register. What one array gives and one map reads waits for the loop of that map: so the
+slope of an activation is computed in the backward pass, from the activation, and is never in memory. Views cost
+nothing: they change where a loop reads. A fold is the tail of the loop that computes what it folds.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..core.graph import Atom, Const, Eqn, Graph, Var
-from ..core.lowering import Contract, Fold, Layout, Map, Place, View, contiguous
+from ..core.lowering import Contract, Fold, Gather, Layout, Map, Place, Scatter, View, contiguous
 from ..core.types import Type
 from .fusion import fused
 from .kernels import (
@@ -22,6 +23,7 @@ from .kernels import (
     Apply,
     Buffer,
     Contraction,
+    Failure,
     Folded,
     Kernel,
     Load,
@@ -31,15 +33,21 @@ from .kernels import (
     Special,
     Store,
 )
+from .vocabulary import REFUSALS
 
 
 @dataclass
 class Known:
-    """Where a value is: complete after the kernel at this place, in a register of it, in memory, or both."""
+    """Where a value is: complete after the kernel at this place, in a register of it, in memory, or both.
+
+    Or it waits: ``place`` is the first loop that could compute it, ``waiting`` how, ``source`` what it is made of.
+    """
 
     place: int
     node: Node | None = None
     access: Access | None = None
+    waiting: Eqn | None = None
+    source: Var | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,7 @@ class Schedule:
     inputs: tuple[Buffer, ...]
     outputs: tuple[Buffer, ...]
     constants: tuple[tuple[Buffer, np.ndarray[Any, Any]], ...]
+    failures: tuple[Failure, ...] = ()
 
 
 def schedule(graph: Graph) -> Schedule:
@@ -70,6 +79,8 @@ class _Scheduler:
         self.homes: dict[
             Var, Buffer
         ] = {}  # the output buffers of variables that are computed straight into them
+        self.failures: list[Failure] = []
+        self.alone = _read_by_one_map(graph)
         self.outputs: list[Buffer] = []
         for i, atom in enumerate(graph.outputs):
             buffer = Buffer(atom.type, "output", i)
@@ -83,9 +94,8 @@ class _Scheduler:
         for atom, buffer in zip(self.graph.outputs, self.outputs, strict=True):
             if not isinstance(atom, Var) or self._memory(atom).buffer is not buffer:
                 self._copy(atom, Access(buffer, contiguous(atom.type.shape)))
-        return Schedule(
-            tuple(fused(self.kernels)), self.inputs, tuple(self.outputs), tuple(self.constants.values())
-        )
+        constants, kernels = tuple(self.constants.values()), tuple(fused(self.kernels))
+        return Schedule(kernels, self.inputs, tuple(self.outputs), constants, tuple(self.failures))
 
     # ---- one equation
 
@@ -104,15 +114,41 @@ class _Scheduler:
             product = isinstance(kind, Contract)
             inputs = [self._memory(a) if product else self._packed(a) for a in eqn.inputs]
             access = self._fresh(out)
-            self.kernels.append((Contraction if product else Special)(kind, inputs, access, eqn.params))
+            failure = self._indexing(eqn) if isinstance(kind, (Gather, Scatter)) else 0
+            self.kernels.append(
+                (Contraction if product else Special)(kind, inputs, access, eqn.params, failure)
+            )
             self.values[out] = Known(len(self.kernels) - 1, access=access)
 
     def _map(self, eqn: Eqn, kind: Map) -> None:
+        source = self._source(eqn) if eqn.out in self.alone else None
+        if source is not None:
+            self.values[eqn.out] = Known(
+                self._first(eqn.out.type.shape, eqn.inputs), waiting=eqn, source=source
+            )
+            return
         place, loop = self._loop_for(eqn.out.type.shape, eqn.inputs)
+        self._apply(place, loop, eqn)
+
+    def _apply(self, place: int, loop: Loop, eqn: Eqn) -> Node:
+        """Write a map into a loop."""
+        kind = eqn.primitive.lowering
+        assert isinstance(kind, Map)
         args = tuple(self._node(place, loop, a) for a in eqn.inputs)
-        node = Apply(kind.function, args, eqn.params, eqn.out.type.dtype)
+        node = Apply(kind.function, args, eqn.params, eqn.out.type.dtype, self._refusal(eqn, kind))
         loop.nodes.append(node)
         self.values[eqn.out] = Known(place, node)
+        return node
+
+    def _source(self, eqn: Eqn) -> Var | None:
+        """Return the one variable that a map is made of, beside numbers; None if there are several, or none."""
+        found = set()
+        for atom in eqn.inputs:
+            if isinstance(atom, Var):
+                found.add(self.values[atom].source or atom)
+            elif atom.uniform is None:
+                return None
+        return found.pop() if len(found) == 1 else None
 
     def _view(self, eqn: Eqn, kind: View) -> None:
         source = eqn.inputs[0]
@@ -150,19 +186,43 @@ class _Scheduler:
             )
         self.values[eqn.out] = Known(last, access=access)
 
+    # ---- what may go wrong
+
+    def _indexing(self, eqn: Eqn) -> int:
+        """Return the number of an index that may be out of range."""
+        indexed = eqn.inputs[0].type if isinstance(eqn.primitive.lowering, Gather) else eqn.out.type
+        problem = "index {index} is out of range for axis {axis} of length {length}"
+        return self._note(Failure(IndexError, problem, indexed.shape, eqn.where))
+
+    def _refusal(self, eqn: Eqn, kind: Map) -> int:
+        """Return the number of an operand that may be refused, if the function refuses any of these."""
+        refusal = REFUSALS.get(kind.function)
+        if refusal is None or not refusal.possible(eqn.inputs):
+            return 0
+        return self._note(Failure(refusal.error, refusal.problem, (), eqn.where))
+
+    def _note(self, failure: Failure) -> int:
+        self.failures.append(failure)
+        return len(self.failures)
+
     # ---- loops
 
     def _place_of(self, atom: Atom) -> int:
         return self.values[atom].place if isinstance(atom, Var) else -1
 
-    def _loop_for(self, shape: tuple[int, ...], inputs: Sequence[Atom], after: int = -1) -> tuple[int, Loop]:
-        """Return the first loop over this index space that runs when the inputs are there, or a new one."""
+    def _first(self, shape: tuple[int, ...], inputs: Sequence[Atom], after: int = -1) -> int:
+        """Return the place of the first loop over this index space that could have the inputs."""
         first = after + 1
         for atom in inputs:
             if isinstance(atom, Var):
                 value = self.values[atom]
                 in_register = value.node is not None and atom.type.shape == shape
-                first = max(first, value.place if in_register else value.place + 1)
+                first = max(first, value.place if in_register or value.waiting else value.place + 1)
+        return first
+
+    def _loop_for(self, shape: tuple[int, ...], inputs: Sequence[Atom], after: int = -1) -> tuple[int, Loop]:
+        """Return the first loop over this index space that runs when the inputs are there, or a new one."""
+        first = self._first(shape, inputs, after)
         for place in range(first, len(self.kernels)):
             kernel = self.kernels[place]
             if isinstance(kernel, Loop) and kernel.shape == shape:
@@ -179,6 +239,8 @@ class _Scheduler:
             value = self.values[atom]
             if value.node is not None and value.place == place:
                 return value.node
+            if value.waiting is not None:
+                return self._apply(place, loop, value.waiting)
         access = self._memory(atom)
         key = (place, access.buffer, access.layout)
         if key not in self.loads:
@@ -228,3 +290,16 @@ class _Scheduler:
         to = Access(Buffer(atom.type), contiguous(atom.type.shape))
         self._copy(atom, to)
         return to
+
+
+def _read_by_one_map(graph: Graph) -> set[Var]:
+    """Return the variables that one equation reads, a map, and that are no output."""
+    readers: dict[Var, set[int]] = {}
+    for n, eqn in enumerate(graph.eqns):
+        for atom in eqn.inputs:
+            if isinstance(atom, Var):
+                readers.setdefault(atom, set()).add(n)
+    read = {v for v, those in readers.items() if len(those) == 1}
+    return {v for v in read if isinstance(graph.eqns[min(readers[v])].primitive.lowering, Map)} - {
+        a for a in graph.outputs if isinstance(a, Var)
+    }

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..core.lowering import Draw, Gather, Pick, Scan, Scatter, Sort
-from .kernels import Access, Special
+from .kernels import AXIS, FAILED, FOUND, STATUS, Access, Special
 from .target import Target
 from .text import Function, Value, value_type
 from .vocabulary import compute, convert
@@ -24,17 +24,15 @@ def scratch_bytes(kernel: Special) -> int:
     return 0
 
 
-def emit_special(
-    f: Function, target: Target, kernel: Special, address: Addresses, scratch: Value, status: Value
-) -> None:
-    """Write a kernel into a function; ``status`` is the address of what becomes 1 if an index is out of range."""
+def emit_special(f: Function, target: Target, kernel: Special, address: Addresses, scratch: Value) -> None:
+    """Write a kernel into a function."""
     inputs = [address(a) for a in kernel.inputs]
     output = address(kernel.output)
     kind = kernel.lowering
     if isinstance(kind, Gather):
-        _gather(f, target, kernel, inputs, output, status)
+        _gather(f, target, kernel, inputs, output, address(STATUS))
     elif isinstance(kind, Scatter):
-        _scatter(f, target, kernel, inputs, output, status)
+        _scatter(f, target, kernel, inputs, output, address(STATUS))
     elif isinstance(kind, Pick):
         _pick(f, kind, kernel, inputs[0], output)
     elif isinstance(kind, Scan):
@@ -67,6 +65,18 @@ def _each(
         f.loop(main, n, 1, [], scalar)
 
 
+def note_failure(f: Function, status: Value, number: int, **facts: Value | int) -> None:
+    """Write that something failed, and facts about it, unless something has failed before."""
+
+    def note() -> None:
+        for place, fact in ((FAILED, number), (FOUND, facts.get("found", 0)), (AXIS, facts.get("axis", 0))):
+            value = fact if isinstance(fact, Value) else f.constant(fact, "i64")
+            f.store(value, f.at(status, place, I64), I64)
+
+    before = f.load(f.at(status, FAILED, I64), I64)
+    f.when(f.make(f"icmp eq {before}, 0", "i1"), note)
+
+
 # ---- gather and scatter
 
 
@@ -77,14 +87,14 @@ def _offset(
     offset: Value | int = 0
     for axis, pointer in enumerate(indices):
         n = shape[axis]
-        index = f.load(f.at(pointer, p, I64), I64)
-        wrapped = f.integer("add", index, n)
-        negative = f.make(f"icmp slt {index}, 0", "i1")
-        index = f.select(negative, wrapped, index)
+        given = f.load(f.at(pointer, p, I64), I64)
+        wrapped = f.integer("add", given, n)
+        negative = f.make(f"icmp slt {given}, 0", "i1")
+        index = f.select(negative, wrapped, given)
         wrong = f.make(f"icmp uge {index}, {n}", "i1")
 
-        def note() -> None:
-            f.store(f.constant(1, "i64"), status, I64)
+        def note(found: Value = given, axis: int = axis) -> None:
+            note_failure(f, status, kernel.failure, found=found, axis=axis)
 
         f.when(wrong, note)
         index = f.select(wrong, f.constant(0, "i64"), index)
@@ -92,6 +102,14 @@ def _offset(
         offset = f.integer("add", offset, step)
     assert isinstance(offset, Value)
     return offset
+
+
+def _nothing_to_index(
+    f: Function, kernel: Special, indices: list[Value], status: Value, shape: tuple[int, ...]
+) -> None:
+    """Write that the first index does not fit an axis of length 0."""
+    axis = shape.index(0)
+    note_failure(f, status, kernel.failure, found=f.load(indices[axis], I64), axis=axis)
 
 
 def _gather(
@@ -115,7 +133,7 @@ def _gather(
     if 0 not in shape[: len(indices)]:
         f.loop(0, count, 1, [], body)
     elif count:
-        f.store(f.constant(1, "i64"), status, I64)
+        _nothing_to_index(f, kernel, indices, status, shape)
 
 
 def _scatter(
@@ -147,7 +165,7 @@ def _scatter(
     if 0 not in shape[: len(indices)]:
         f.loop(0, count, 1, [], body)
     elif count:
-        f.store(f.constant(1, "i64"), status, I64)
+        _nothing_to_index(f, kernel, indices, status, shape)
 
 
 # ---- along one axis
@@ -217,7 +235,8 @@ def _scan(f: Function, target: Target, kind: Scan, kernel: Special, x: Value, ou
             f.store(total, f.at(output, place, dtype), dtype)
             return [total]
 
-        f.loop(0, length, 1, [f.constant(0, value_type(dtype))], add)
+        start_value = f.constant(-0.0 if dtype.kind == "f" else 0, value_type(dtype))  # −0 + x is x
+        f.loop(0, length, 1, [start_value], add)
 
     _lines(f, kernel, body)
 

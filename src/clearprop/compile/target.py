@@ -29,6 +29,8 @@ class Target:
         How many of them there are.
     fma : bool
         Whether a product and a sum are one instruction, rounded once.
+    orders_zeros : bool
+        Whether the instructions for the larger and the smaller one have −0 below 0, and give NaN for NaN.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Target:
     vector_bytes: int
     registers: int
     fma: bool
+    orders_zeros: bool = False
 
     def lanes(self, itemsize: int) -> int:
         """Return how many elements of this size a vector holds."""
@@ -49,7 +52,7 @@ TARGETS = {
         Target("avx512", "", "+avx512f,+avx512dq,+avx512bw,+avx512vl,+avx2,+fma,+f16c,+bmi2", 64, 32, True),
         Target("avx2", "", "+avx2,+fma,+f16c,+bmi2", 32, 16, True),
         Target("sse2", "", "", 16, 16, False),
-        Target("neon", "aarch64-unknown-linux-gnu", "+neon,+fp-armv8", 16, 32, True),
+        Target("neon", "aarch64-unknown-linux-gnu", "+neon,+fp-armv8", 16, 32, True, True),
     )
 }
 

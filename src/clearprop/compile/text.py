@@ -287,6 +287,12 @@ class Function:
         self.module.declare(name, f"void @{name}({value.type}, {pointers.type}, i32, {mask.type})")
         self.do(f"call void @{name}({value}, {pointers}, i32 {dtype.itemsize}, {mask})")
 
+    def room(self, words: int) -> Value:
+        """Return memory for so many i64 while the function runs."""
+        name = self.fresh("room")
+        self.allocated.append(f"  %{name} = alloca [{words} x i64], align 8")
+        return Value(f"%{name}", "ptr")
+
     def prefetch(self, place: Value) -> None:
         """Ask for the cache line at an address, whether it is memory or not."""
         self.module.declare("llvm.prefetch.p0", "void @llvm.prefetch.p0(ptr, i32, i32, i32)")

@@ -7,10 +7,12 @@ gives. Floats of 16 bits are computed in 32 and rounded, as in NumPy.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ..core.graph import Atom, Const
 from . import (
     arithmetic,
     conversion,
@@ -109,6 +111,45 @@ FUNCTIONS: dict[str, Callable[..., Lanes]] = {
 }
 """``FUNCTIONS[name](*operands, **params)`` writes a function of Lanes; float16 only through `compute`."""
 
+HALVES = {"maximum": arithmetic.maximum_of_halves, "minimum": arithmetic.minimum_of_halves}
+"""What NumPy does in another way where the operands are of 16 bits."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Operands that a function refuses with an error.
+
+    Attributes
+    ----------
+    error : type
+        Of the exception, as NumPy raises it.
+    problem : str
+        Its message.
+    operand : int
+        Which operand is refused where it is negative, if its dtype is that of signed integers.
+    """
+
+    error: type[Exception]
+    problem: str
+    operand: int
+
+    def possible(self, operands: Sequence[Atom]) -> bool:
+        """Tell whether one of these may be refused."""
+        atom = operands[self.operand]
+        return atom.type.dtype.kind == "i" and not (isinstance(atom, Const) and bool((atom.value >= 0).all()))
+
+
+REFUSALS = {"power": Refusal(ValueError, "Integers to negative integer powers are not allowed.", 1)}
+"""Functions that refuse operands, by name."""
+
+
+def refused(
+    function: Function, target: Target, name: str, values: Sequence[Value], dtypes: Sequence[np.dtype[Any]]
+) -> Value:
+    """Return in which lanes an operand is refused."""
+    n = REFUSALS[name].operand
+    return (Lanes(function, target, values[n], dtypes[n]) < 0).value
+
 
 LONG = 15  # cycles of a vector in a function that is not simple
 SIMPLE = (arithmetic.__name__, lanes.__name__)  # where those are written that take a cycle or so
@@ -148,7 +189,7 @@ def compute(
     operands = [Lanes(function, target, v, d) for v, d in zip(values, dtypes, strict=True)]
     if name == "convert":
         return conversion.convert(operands[0], dtype).value
-    rule = FUNCTIONS[name]
+    rule = HALVES.get(name, FUNCTIONS[name]) if HALF in dtypes else FUNCTIONS[name]
     if rule is not arithmetic.identity:
         operands = [conversion.convert(x, FLOAT) if x.dtype == HALF else x for x in operands]
     result = rule(*operands, **params)

@@ -287,12 +287,13 @@ def arctan(x: Array) -> Array:
 
 def _over_square(x: Array, a: Array, b: Array) -> Array:
     r = np.hypot(a, b)
+    r = np.where(r == 0, 1, r)
     return x / r / r
 
 
 @elementwise(lambda y, a, b: _over_square(b, a, b), lambda y, a, b: -_over_square(a, a, b))
 def arctan2(a: Array, b: Array) -> Array:
-    """The angle of the point (b, a); slopes b/r² and −a/r²."""
+    """The angle of the point (b, a); slopes b/r² and −a/r², 0 at the origin."""
     return np.arctan2(a, b)
 
 

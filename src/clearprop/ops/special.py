@@ -24,10 +24,12 @@ def softplus_of(x: Array) -> Array:
     return np.logaddexp(x, np.zeros_like(x))
 
 
-@elementwise(lambda y, x: (x > 0).astype(y.dtype), like=np.positive, name="relu")
+@elementwise(lambda y, x: (y > 0).astype(y.dtype), like=np.positive, name="relu")
 def relu_of(x: Array) -> Array:
-    """max(x, 0); slope 1 for x > 0, else 0, so 0 at 0."""
-    return np.maximum(x, 0)
+    """max(x, 0), never −0; slope 1 for y > 0, which is x > 0, else 0, so 0 at 0."""
+    y: Any = np.maximum(x, 0)
+    y += 0  # which of 0 and −0 is the larger depends on the dtype and the processor; −0 + 0 is 0
+    return y
 
 
 @elementwise(
@@ -41,7 +43,7 @@ def leaky_relu_of(x: Array, *, negative_slope: float) -> Array:
 @elementwise(lambda y, x, *, alpha: np.where(x > 0, np.ones_like(y), y + alpha), name="elu")
 def elu_of(x: Array, *, alpha: float) -> Array:
     """x for x > 0, else α(eˣ − 1); slope y + α there."""
-    return np.where(np.greater(x, 0), x, alpha * np.expm1(np.minimum(x, 0)))
+    return np.where(np.greater(x, 0), x, alpha * np.expm1(np.where(np.greater(x, 0), 0, x)))
 
 
 # Rational approximations of erf: W. J. Cody, "Rational Chebyshev approximations for the error function",

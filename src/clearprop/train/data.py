@@ -9,23 +9,35 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import DataError
-from ..core.types import require_supported, type_of
+from ..core.types import native, require_supported, type_of
 from ..ops.random import permutation
 
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Inputs and targets with the samples on the first axis, and perhaps a weight for each."""
+    """Inputs and targets with the samples on the first axis, and perhaps a weight for each.
+
+    Where ``rows`` are given, the samples are those rows of the arrays: nothing is copied to set some aside.
+    """
 
     x: np.ndarray[Any, Any]
     y: np.ndarray[Any, Any]
     weight: np.ndarray[Any, Any] | None = None
+    rows: np.ndarray[Any, Any] | None = None
 
     def __len__(self) -> int:
-        return len(self.x)
+        return len(self.x if self.rows is None else self.rows)
+
+    def numbers(self, samples: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return in which rows of the arrays samples are."""
+        return samples if self.rows is None else self.rows[samples]
+
+    def only(self) -> Samples:
+        """Return the samples with arrays that hold no others."""
+        return self if self.rows is None else self.take(self.rows)
 
     def take(self, rows: Any) -> Samples:
-        """Return some of the samples."""
+        """Return a copy of some rows."""
         return Samples(self.x[rows], self.y[rows], None if self.weight is None else self.weight[rows])
 
     def weighted(self, loss: Callable[..., Any]) -> Callable[..., Any]:
@@ -85,7 +97,7 @@ def _array(value: Any, what: str) -> np.ndarray[Any, Any]:
                 f"{what} holds {array[place]} at {list(place)}, and {len(bad)} values in all that are not finite; "
                 f"drop those rows, or fill the values in"
             )
-    return array
+    return native(array)
 
 
 def hold_out(data: Samples, validation: Any, key: Any) -> tuple[Samples, Samples | None]:
@@ -107,4 +119,5 @@ def hold_out(data: Samples, validation: Any, key: Any) -> tuple[Samples, Samples
             f"validate on; give a fraction between 0 and 1, or a tuple (x, y)"
         )
     order = permutation(key, len(data))
-    return data.take(np.sort(order[count:])), data.take(np.sort(order[:count]))
+    train = Samples(data.x, data.y, data.weight, np.sort(order[count:]))
+    return train, data.take(np.sort(order[:count]))

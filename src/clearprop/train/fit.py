@@ -47,7 +47,8 @@ def fit(
     model : Module
         Called with a batch of inputs; its arrays are trained. It is not changed: run.model is another.
     data : (x, y) or (x, y, sample_weight)
-        Samples on the first axis.
+        Samples on the first axis. They are read where they are, a mini-batch at a time, and never copied as a
+        whole; it is fastest if each row stands in one piece, as in NumPy's own order.
     loss : callable
         ``loss(prediction, target)``, to one number; also ``sample_weight=`` if there are weights.
     optimizer : Optimizer or LBFGS

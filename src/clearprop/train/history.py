@@ -16,14 +16,18 @@ class Tally:
     """Losses and predictions of one epoch."""
 
     def __init__(self, measures: dict[str, Metric]) -> None:
-        self.measures, self.total, self.rows = measures, 0.0, 0
+        self.measures, self.rows = measures, 0
+        self.totals: list[
+            Any
+        ] = []  # of each mini-batch: how many come at once must not change how they are added
         self.predictions: list[Any] = []
         self.targets: list[Any] = []
         self.start = time.perf_counter()
 
     def add(self, step: Step) -> None:
         """Take in a step."""
-        self.total += step.loss * step.rows
+        losses = np.atleast_1d(np.asarray(step.loss if step.losses is None else step.losses, np.float64))
+        self.totals.append(losses * (step.rows // len(losses)))
         self.rows += step.rows
         if self.measures:
             self.predictions.append(step.prediction)
@@ -31,7 +35,7 @@ class Tally:
 
     def row(self, step: Step) -> dict[str, float]:
         """Return the epoch's row of the history, at its last step."""
-        row = {"epoch": step.epoch, "loss": self.total / self.rows}
+        row = {"epoch": step.epoch, "loss": float(np.sum(np.concatenate(self.totals)) / self.rows)}
         if self.measures:
             predictions, targets = np.concatenate(self.predictions), np.concatenate(self.targets)
             row |= {name: measure(predictions, targets) for name, measure in self.measures.items()}

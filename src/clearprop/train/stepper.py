@@ -42,7 +42,7 @@ class Stepper(ABC):
         state = optimizer.init(model)
         self.names = [*tree.paths(model), *(f"state.{p}" for p in tree.paths(state))]
         leaves, self.form = tree.flatten((model, state))
-        self.leaves = [np.array(leaf) for leaf in leaves]
+        self.leaves = [np.array(leaf, order="C") for leaf in leaves]
         self.factor = self.names.index("state.rate_factor")
 
     @abstractmethod

@@ -55,6 +55,8 @@ class Step:
         Of the optimiser, after the update.
     prediction, target : array or None
         Of the mini-batch, before the update; kept if asked for.
+    losses : array or None
+        Of each mini-batch, where this is more than one.
     """
 
     epoch: int
@@ -66,6 +68,7 @@ class Step:
     take: Callable[[], tuple[Any, Any]]  # copies the model and the state, when somebody asks
     prediction: Any = None
     target: Any = None
+    losses: Any = None
 
     @cached_property
     def _taken(self) -> tuple[Any, Any]:
@@ -168,7 +171,7 @@ def loop(
     try_loss(model, data, weighted)
     noise = fold_in(key(seed), NOISE)
     if isinstance(optimizer, LBFGS):
-        return full_batch(model, data, weighted, optimizer, epochs, noise, keep_predictions)
+        return full_batch(model, data.only(), weighted, optimizer, epochs, noise, keep_predictions)
     if backend not in BACKENDS:
         raise SettingError(f"backend={backend!r}: must be one of {', '.join(map(repr, BACKENDS))}")
     kind = Native if backend == "native" and native_code() else Interpreted
@@ -182,7 +185,7 @@ def mini_batches(
     """Yield a step for each mini-batch of epochs that are shuffled anew; or one for ``pause`` seconds of them."""
     number, n, stride = 0, len(data), 1
     for epoch in range(1, epochs + 1):
-        rows, start = permutation(fold_in(order, epoch), n), 0
+        rows, start = data.numbers(permutation(fold_in(order, epoch), n)), 0
         while start < n:
             size = min(batch_size, n - start)
             count = min(stride, (n - start) // size)
@@ -194,7 +197,9 @@ def mini_batches(
             start, number = start + len(taken), number + count
             target = None if pause and predictions is None else data.y[taken]
             loss = float(np.mean(losses))
-            step = Step(epoch, number, start / n, len(taken), loss, rate, stepper.values, predictions, target)
+            step = Step(
+                epoch, number, start / n, len(taken), loss, rate, stepper.values, predictions, target, losses
+            )
             if not pause:
                 step.model  # noqa: B018  # takes its copy before the next step
             yield step
@@ -204,8 +209,8 @@ def mini_batches(
 
 def try_loss(model: Any, data: Samples, loss: Loss) -> None:
     """Compute the loss once, on the rows with the extreme labels, so that what is wrong is said in numbers."""
-    y = data.y.reshape(len(data), -1)
-    rows = np.unique([0, len(data) - 1, *y.argmin(axis=0)[:1], *y.argmax(axis=0)[:1]])
+    y = data.y.reshape(len(data.y), -1)
+    rows = np.unique([0, len(y) - 1, *y.argmin(axis=0)[:1], *y.argmax(axis=0)[:1]])
     few = data.take(rows)
     weight = None if few.weight is None else np.ones_like(few.weight)
     with np.errstate(all="ignore"):

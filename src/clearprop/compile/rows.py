@@ -1,0 +1,158 @@
+"""Rows of data, copied into a mini-batch from where they stand: whole, or element by element where they are scattered.
+
+Native code finds a description of each array: the address, the bytes from row to row, whether rows are packed, and
+the bytes along each further axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..core.types import Type
+from .cutting import wanted
+from .frame import EXTRA, NUMBER, Frame, chunk_function
+from .kernels import Buffer
+from .text import Function, Module, Value
+
+Array = np.ndarray[Any, Any]
+
+I64 = np.dtype(np.int64)
+ADDRESS, STRIDE, PACKED, FIRST = range(4)  # places in a description
+NEXT = 64 * 1024  # bytes of a mini-batch, at most, that memory is asked for a step ahead
+AHEAD = 8 * 1024  # bytes that it is asked ahead in a larger one
+LINE = 64  # bytes of a cache line
+FAR = 1e4  # bytes in a microsecond, from main memory
+GIVEN = [("ptr", "found"), ("ptr", "numbers"), ("i64", "left"), ("ptr", "to")]
+FOUND, NUMBERS, LEFT, TO = (Value(f"%{name}", kind) for kind, name in GIVEN)
+
+
+def packed(array: Array) -> bool:
+    """Tell whether the elements of each row stand in order without gaps."""
+    return bool(array[:1].flags.c_contiguous)
+
+
+def description(array: Array) -> Array:
+    """Return what native code must know of an array; it holds as long as the array lives."""
+    address = array.__array_interface__["data"][0]
+    return np.array([address, array.strides[0], packed(array), *array.strides[1:]], np.int64)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of one array in a mini-batch, and the functions that copy them.
+
+    Each takes the description of the array, the numbers of the batch's rows, how many numbers there are from there
+    on, and where the batch is: ``copy`` a first and a last row beside, ``chunk`` finds them in memory.
+    """
+
+    module: Module
+    name: str
+    batch: Buffer
+
+    @property
+    def count(self) -> int:
+        """Of the rows."""
+        return self.batch.type.shape[0]
+
+    @property
+    def size(self) -> int:
+        """Bytes of a row."""
+        return self.batch.bytes // self.count
+
+    def write(self) -> None:
+        """Write the functions."""
+        f = Function(self.module, self.name, [*GIVEN, ("i64", "first"), ("i64", "last")])
+        row = Type(self.batch.type.shape[1:], self.batch.type.dtype)
+
+        def fact(place: int, element: str = "i64") -> Value:
+            return f.make(f"load {element}, {f.at(FOUND, place, I64)}, align 8", element)
+
+        start, stride, whole = fact(ADDRESS, "ptr"), fact(STRIDE), fact(PACKED)
+        strides = [fact(FIRST + axis) for axis in range(row.ndim)]
+
+        def source(r: Value) -> Value:
+            return _moved(f, start, f.integer("mul", f.load(f.at(NUMBERS, r, I64), I64), stride))
+
+        def each(copy: Callable[[Value, Value], None], fetch: bool) -> None:
+            def one(r: Value, _: list[Value]) -> list[Value]:
+                if fetch:
+                    self._fetch(f, source(self._soon(f, r)))
+                copy(source(r), _moved(f, TO, f.integer("mul", r, self.size)))
+                return []
+
+            f.loop(Value("%first", "i64"), Value("%last", "i64"), 1, [], one)
+
+        def in_one_piece() -> None:
+            each(lambda source, place: f.copy_bytes(place, source, self.size), True)
+
+        def scattered() -> None:
+            each(lambda source, place: _elements(f, source, place, row, strides), False)
+
+        f.when(f.make(f"icmp ne {whole}, 0", "i1"), in_one_piece)
+        f.when(f.make(f"icmp eq {whole}, 0", "i1"), scattered)
+        f.finish()
+
+    def _soon(self, f: Function, r: Value) -> Value:
+        """Return the row to ask memory for: of the next step, or some rows on in a large batch."""
+        distance = self.count if self.batch.bytes <= NEXT else -(-AHEAD // self.size)
+        return f.call("llvm.smin", f.integer("add", r, distance), f.integer("sub", LEFT, 1))
+
+    def _fetch(self, f: Function, source: Value) -> None:
+        def line(i: Value, _: list[Value]) -> list[Value]:
+            f.prefetch(_moved(f, source, i))
+            return []
+
+        f.loop(0, self.size, LINE, [], line)
+
+    def call(self, frame: Frame, found: Value, numbers: Value, left: Value, to: Value) -> bool:
+        """Write the copying of a batch; return whether it is shared out."""
+        f, arguments = frame.f, (found, numbers, left, to)
+        whole = f"call void @{self.name}({', '.join(map(str, arguments))}, i64 0, i64 {self.count})"
+        chunks = min(wanted(self.batch.bytes / FAR), self.count)
+        if chunks == 1:
+            f.do(whole)
+            return False
+        room = f.room(len(GIVEN))
+        for i, value in enumerate(arguments):
+            f.do(f"store {value}, {f.at(room, i, I64)}, align 8")
+        name = self._chunk(-(-self.count // chunks))
+        frame.share(name, chunks, lambda: f.do(whole), f.make(f"ptrtoint {room} to i64", "i64"))
+        return True
+
+    def _chunk(self, step: int) -> str:
+        """Write the function for some rows, which finds its arguments in memory."""
+        f = chunk_function(self.module, f"{self.name}_chunk")
+        room = f.make(f"inttoptr {EXTRA} to ptr", "ptr")
+        arguments = [
+            f.make(f"load {kind}, {f.at(room, i, I64)}, align 8", kind) for i, (kind, _) in enumerate(GIVEN)
+        ]
+        first = f.integer("mul", NUMBER, step)
+        last = f.call("llvm.smin", f.integer("add", first, step), Value(str(self.count), "i64"))
+        f.do(f"call void @{self.name}({', '.join(map(str, (*arguments, first, last)))})")
+        f.finish()
+        return f.name
+
+
+def _moved(f: Function, pointer: Value, distance: Value) -> Value:
+    return f.make(f"getelementptr i8, {pointer}, {distance}", "ptr")
+
+
+def _elements(f: Function, source: Value, to: Value, row: Type, strides: list[Value]) -> None:
+    """Write the copying of a row, axis by axis."""
+    if not strides:
+        element = f"i{8 * row.dtype.itemsize}"
+        value = f.make(f"load {element}, {source}, align 1", element)
+        f.do(f"store {value}, {to}, align 1")
+        return
+    rest = Type(row.shape[1:], row.dtype)
+
+    def one(i: Value, _: list[Value]) -> list[Value]:
+        place = _moved(f, to, f.integer("mul", i, rest.size * rest.dtype.itemsize))
+        _elements(f, _moved(f, source, f.integer("mul", i, strides[0])), place, rest, strides[1:])
+        return []
+
+    f.loop(0, row.shape[0], 1, [], one)
