@@ -33,7 +33,8 @@ def _fuse(order: list[Kernel], product: Contraction) -> None:
     if not isinstance(loop, Loop) or source is None:
         return
     part, rest = _split(loop, source)
-    if not part.stores or not all(_goes_along(fold, product) for fold in part.folds):
+    fits = all(_goes_along(fold, product) for fold in part.folds)
+    if not part.stores or not fits or any(isinstance(n, Apply) and n.failure for n in part.nodes):
         return
     if len(readers) > 1 or (rest and result in rest.reads()) or result.home != "work":
         part.stores.append(Store(source, product.output))

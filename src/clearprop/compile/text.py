@@ -281,12 +281,6 @@ class Function:
         )
         return self.make(call, read.element, read.lanes)
 
-    def scatter(self, value: Value, pointers: Value, mask: Value, dtype: np.dtype[Any]) -> None:
-        """Write to an address per lane, where the mask is set."""
-        name = f"llvm.masked.scatter.{value.suffix}.v{mask.lanes}p0"
-        self.module.declare(name, f"void @{name}({value.type}, {pointers.type}, i32, {mask.type})")
-        self.do(f"call void @{name}({value}, {pointers}, i32 {dtype.itemsize}, {mask})")
-
     def room(self, words: int) -> Value:
         """Return memory for so many i64 while the function runs."""
         name = self.fresh("room")
