@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from .kernels import Apply, Buffer, Contraction, Folded, Kernel, Load, Loop, Node, Store
+from .kernels import Apply, Buffer, Contraction, Folded, Kernel, Load, Loop, Store
 from .vocabulary import weight
 
 SHARED = 4  # cycles of a vector at most that may be computed twice where a loop is split
@@ -69,7 +69,7 @@ def _split(loop: Loop, source: Load) -> tuple[Loop, Loop | None]:
             depending.add(id(node))
     for end in loop.ends:
         ends[id(end.node) not in depending].append(end)
-    needed = [_needed(loop, (end.node for end in some)) for some in ends]
+    needed = [loop.needed(some) for some in ends]
     twice = [n for n in needed[0] if isinstance(n, Apply) and n in needed[1]]
     if not ends[1] or sum(weight(n.function) for n in twice) > SHARED:
         return loop, None
@@ -83,15 +83,6 @@ def _split(loop: Loop, source: Load) -> tuple[Loop, Loop | None]:
         for nodes, some in zip(needed, ends, strict=True)
     )
     return part, rest
-
-
-def _needed(loop: Loop, ends: Iterable[Node]) -> list[Node]:
-    """Return the nodes that some depend on, in the loop's order."""
-    found = {id(node) for node in ends}
-    for node in reversed(loop.nodes):
-        if id(node) in found and isinstance(node, Apply):
-            found.update(map(id, node.args))
-    return [node for node in loop.nodes if id(node) in found]
 
 
 def _earliest(order: Sequence[Kernel], start: int, end: int, product: Contraction) -> int:

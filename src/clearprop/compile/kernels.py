@@ -168,6 +168,14 @@ class Loop(Kernel):
         """What it writes."""
         return [*self.stores, *self.folds]
 
+    def needed(self, ends: Sequence[Store | Folded]) -> list[Node]:
+        """Return the nodes that some of what it writes depends on, and those that may fail, in its order."""
+        found = {id(end.node) for end in ends}
+        for node in reversed(self.nodes):
+            if isinstance(node, Apply) and (id(node) in found or node.failure):
+                found.update((id(node), *map(id, node.args)))
+        return [node for node in self.nodes if id(node) in found]
+
     def reads(self) -> list[Buffer]:
         """Return the buffers that it loads from."""
         return [n.access.buffer for n in self.nodes if isinstance(n, Load)]

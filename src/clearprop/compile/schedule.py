@@ -8,7 +8,7 @@ nothing: they change where a loop reads. A fold is the tail of the loop that com
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +33,7 @@ from .kernels import (
     Special,
     Store,
 )
-from .vocabulary import REFUSALS
+from .vocabulary import REFUSALS, weight
 
 
 @dataclass
@@ -61,14 +61,24 @@ class Schedule:
     failures: tuple[Failure, ...] = ()
 
 
+AGAIN = 3  # simple functions, at most, that are computed again instead of kept
+
+
 def schedule(graph: Graph) -> Schedule:
-    """Return the kernels that compute a graph."""
-    return _Scheduler(graph).run()
+    """Return the kernels that compute a graph.
+
+    A draft tells which values have to be in memory; what little is between them and a later loop is then
+    computed again there.
+    """
+    return _Scheduler(graph, _Scheduler(graph).kept()).run()
 
 
 class _Scheduler:
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, kept: Collection[Var] = ()) -> None:
+        self.graph, self.stays = graph, kept
+        self.sums = {e.out for e in graph.eqns if isinstance(e.primitive.lowering, Contract)}
+        self.maps: dict[Var, Eqn] = {}  # how values in loops are made
+        self.repeated: dict[tuple[int, Var], Node] = {}
         self.kernels: list[Kernel] = []
         self.values: dict[Var, Known] = {}
         self.loads: dict[tuple[int, Buffer, Layout], Load] = {}
@@ -88,12 +98,32 @@ class _Scheduler:
             if isinstance(atom, Var) and atom not in self.homes:
                 self.homes[atom] = buffer
 
+    def kept(self) -> set[Var]:
+        """Return the values that have to be in memory, sums of products aside: those may go through a loop.
+
+        Where several are simple functions of one that is not, that one takes their place.
+        """
+        self.run()
+        found = {var for var, value in self.values.items() if value.access is not None} - self.sums
+        made_of: dict[Var, set[Var]] = {}
+        for var in found & self.maps.keys():
+            operands = {a for a in self.maps[var].inputs if isinstance(a, Var)}
+            if len(operands) == 1 and self._simple(self.maps[var]):
+                made_of.setdefault(operands.pop(), set()).add(var)
+        for var, others in made_of.items():
+            if var in self.maps and var not in found and len(others) > 1:
+                found = (found - others) | {var}
+        return found
+
     def run(self) -> Schedule:
         for eqn in self.graph.eqns:
             self._lower(eqn)
         for atom, buffer in zip(self.graph.outputs, self.outputs, strict=True):
             if not isinstance(atom, Var) or self._memory(atom).buffer is not buffer:
                 self._copy(atom, Access(buffer, contiguous(atom.type.shape)))
+        for kernel in self.kernels:
+            if isinstance(kernel, Loop):
+                kernel.nodes = kernel.needed(kernel.ends)
         constants, kernels = tuple(self.constants.values()), tuple(fused(self.kernels))
         return Schedule(kernels, self.inputs, tuple(self.outputs), constants, tuple(self.failures))
 
@@ -138,7 +168,39 @@ class _Scheduler:
         node = Apply(kind.function, args, eqn.params, eqn.out.type.dtype, self._refusal(eqn, kind))
         loop.nodes.append(node)
         self.values[eqn.out] = Known(place, node)
+        self.maps[eqn.out] = eqn
         return node
+
+    def _again(self, place: int, loop: Loop, eqn: Eqn) -> Node:
+        """Write a map into a loop that does not keep its value for others."""
+        if (place, eqn.out) not in self.repeated:
+            before = self.values[eqn.out]
+            self.repeated[place, eqn.out] = self._apply(place, loop, eqn)
+            self.values[eqn.out] = before
+        return self.repeated[place, eqn.out]
+
+    def _between(self, place: int, var: Var) -> set[Var] | None:
+        """Return the simple maps from what a loop has, or memory holds anyway, to a value; None if others are."""
+        value, eqn = self.values[var], self.maps.get(var)
+        if value.place == place or value.access is not None:
+            return None if var in self.sums else set()
+        without: set[Var] | None = set() if var in self.stays else None
+        if eqn is None or not self._simple(eqn):
+            return without
+        found = {var}
+        for atom in eqn.inputs:
+            if isinstance(atom, Var):
+                before = self._between(place, atom) if atom.type.shape == var.type.shape else None
+                if before is None:
+                    return without
+                found |= before
+            elif atom.uniform is None:
+                return without
+        return found
+
+    def _simple(self, eqn: Eqn) -> bool:
+        kind = eqn.primitive.lowering
+        return isinstance(kind, Map) and weight(kind.function) == 1 and kind.function not in REFUSALS
 
     def _source(self, eqn: Eqn) -> Var | None:
         """Return the one variable that a map is made of, beside numbers; None if there are several, or none."""
@@ -241,6 +303,8 @@ class _Scheduler:
                 return value.node
             if value.waiting is not None:
                 return self._apply(place, loop, value.waiting)
+            if value.access is None and 0 < len(self._between(place, atom) or ()) <= AGAIN:
+                return self._again(place, loop, self.maps[atom])
         access = self._memory(atom)
         key = (place, access.buffer, access.layout)
         if key not in self.loads:
