@@ -170,11 +170,16 @@ def test_any_size_and_strides(target, m, n, k, orders, dtype, at_end):
 def test_long_sums_and_copied_operands(target, orders):
     run(target, DTYPES[0], 130, 100, 2600, orders)
     run(target, DTYPES[0], 256, 256, 256, orders)
+    run(target, DTYPES[1], 37, 270, 1100, orders)
 
 
 @targets
 @pytest.mark.parametrize(
-    ("m", "n", "k", "orders"), [(97, 75, 1400, "CCC"), (40, 3, 30, "CCC"), (50, 90, 60, "CFC")]
+    ("m", "n", "k", "orders"),
+    [
+        *((97, 75, 1400, "CCC"), (40, 3, 30, "CCC"), (50, 90, 60, "CFC")),
+        *((45, 301, 1300, "CCC"), (30, 290, 400, "CFC")),  # panels copied by each slice
+    ],
 )
 @pytest.mark.parametrize("with_epilogue", [False, True])
 def test_the_cut_does_not_change_a_bit(target, m, n, k, orders, with_epilogue):
@@ -229,7 +234,8 @@ def through(target, c, functions, old=False):
 
 @targets
 @pytest.mark.parametrize(
-    ("m", "n", "k"), [(32, 10, 64), (33, 48, 20), (7, 1, 90), (1, 50, 40), (90, 40, 1300), (40, 30, 5)]
+    ("m", "n", "k"),
+    [(32, 10, 64), (33, 48, 20), (7, 1, 90), (1, 50, 40), (90, 40, 1300), (40, 30, 5), (31, 277, 900)],
 )
 @pytest.mark.parametrize("orders", ["CCC", "CFC", "FCC", "CCF"])
 def test_a_loop_sees_each_sum_once(target, m, n, k, orders):

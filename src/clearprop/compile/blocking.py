@@ -16,6 +16,10 @@ FAR = 512 * 1024  # and bytes that are if the strides spread them over a cache
 CONFLICT = 512  # bytes: lines that lie multiples of it apart share too few places in a cache
 BLOCK = 512 * 1024  # bytes of A that a pass over the panels keeps in the second cache
 DOTS = 16  # rows of dot products at most, since they are taken one by one
+GROUP = 320 * 1024  # bytes of panels that are copied together
+WHOLE = 256 * 1024  # bytes of B from which on it is not copied as a whole
+ROUND = 1024  # rows of A, at most, that pass a group of panels
+MANY = 8  # panels, at least, so that they can be shared out without cutting rows
 DEPTH = 3200  # bytes of a row of A that a tile goes through before it is put down
 
 
@@ -208,6 +212,31 @@ class Plan:
         """Tiles whose rows of A are kept at hand while all panels pass."""
         return max(1, BLOCK // (self.depth * self.dtype.itemsize * self.rows[0].height))
 
+    # ---- groups of panels
+
+    @cached_property
+    def near(self) -> bool:
+        """Whether panels are copied a part at a time by who needs them: a copy of all would not stay in a cache."""
+        return (
+            not self.dotted
+            and self.reads_a
+            and not any(p.in_place for p in self.panels)
+            and self.n * self.k * self.dtype.itemsize >= WHOLE
+            and self.m <= ROUND
+            and self.panel_count >= MANY
+        )
+
+    @property
+    def deep(self) -> int:
+        """Rows that a copied part of a panel has room for."""
+        return math.ceil(self.depth / self.lanes) * self.lanes
+
+    @property
+    def group(self) -> int:
+        """Panels that are copied together."""
+        panel = self.deep * self.panels[0].width * self.dtype.itemsize
+        return max(1, min(GROUP // panel, self.panel_count))
+
     # ---- memory, in elements; every part begins at a multiple of 64 bytes
 
     def _aligned(self, elements: int) -> int:
@@ -228,8 +257,15 @@ class Plan:
         )
 
     @property
+    def own_b(self) -> int:
+        """Elements of scratch memory for a group of panels."""
+        return self.group * self.panels[0].width * self.deep if self.near else 0
+
+    @property
     def shared(self) -> int:
         """Elements of work memory for copies of B."""
+        if self.near:
+            return 0
         return self._aligned(
             sum(p.width * (p.stop - p.first) * self.long for p in self.panels if not p.in_place)
         )
@@ -254,6 +290,8 @@ class Plan:
         Where a panel is all there is, its rows follow one another, as those of C mostly do.
         """
         last = self.panels[-1]
+        if self.blocked and self.near:
+            return self.group * self.panels[0].width
         if self.blocked:
             return last.start + last.width * (last.stop - last.first)
         return self.panels[0].width if self.panel_count > 1 else last.columns
@@ -263,7 +301,9 @@ class Plan:
         """Elements of scratch memory for sums."""
         if all(self.straight(p) for p in self.panels):
             return 0
-        rows = min(self.block * self.rows[0].height, self.m) if self.blocked else self.rows[0].height
+        rows = self.rows[0].height
+        if self.blocked:
+            rows = self.m if self.near else min(self.block * rows, self.m)
         return self._aligned(rows * self.spill + self.lanes)  # a last row may be written to a whole vector
 
     def straight(self, panels: Panels) -> bool:

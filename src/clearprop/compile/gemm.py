@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import packing
+from .addresses import Part
 from .blocking import Layout, Panels, Plan, Rows, plan
+from .copies import Copies
 from .epilogue import Epilogue
 from .target import Target
 from .text import Function, Module, Value
@@ -22,7 +23,6 @@ from .tile_steps import tile_steps
 __all__ = ["Epilogue", "Layout", "Product", "product"]
 
 OPERANDS = (("ptr", "A"), ("ptr", "B"), ("ptr", "C"), ("ptr", "work"), ("ptr", "table"), ("i64", "batch"))
-TOGETHER = 4  # tiles of A that are copied at once
 PACK = (("ptr", "A"), ("ptr", "B"), ("ptr", "work"), ("i64", "left"), ("i64", "right"))
 SLICE = (
     ("ptr", "A"),
@@ -60,6 +60,8 @@ class Product:
         Memory that all slices share, and that each thread needs for itself; aligned to 64 bytes.
     height, width : int
         Rows of a tile, and columns of a panel, at most.
+    near : bool
+        Whether each slice copies its panels: the same for all slices of the same panels.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Product:
     scratch_bytes: int
     height: int
     width: int
+    near: bool = False
 
 
 def product(
@@ -120,82 +123,38 @@ def product(
         cut.tile_count,
         cut.panel_count,
         cut.shared * cut.dtype.itemsize,
-        (cut.own_a + cut.own_sums) * cut.dtype.itemsize,
+        (cut.own_a + cut.own_b + cut.own_sums) * cut.dtype.itemsize,
         cut.rows[0].height,
         cut.panels[0].width,
+        cut.near,
     )
 
 
 _Call = Callable[[Value, Value | int, Value], None]
 
 
-@dataclass(frozen=True)
-class _Part:
-    """Tiles `start` to `end` of one height from row `begin` on, and a part of their sums: `terms` from `k` on."""
-
-    rows: Rows
-    start: Value
-    end: Value
-    begin: Value
-    k: Value | int
-    terms: Value | int
-    more: Value  # whether there were parts before
-    final: Value | None  # whether this is the last one; None if it is the only one
-
-
-class _Writer:
+class _Writer(Copies):
     def __init__(self, module: Module, name: str, cut: Plan, epilogue: Epilogue | None) -> None:
-        self.module, self.name, self.cut, self.epilogue = module, name, cut, epilogue
-        operands = [Value("%A", "ptr"), Value("%B", "ptr")]
-        self.a, self.b = reversed(operands) if cut.turned else operands
-
-    # ---- small arithmetic on i64
-
-    def between(self, f: Function, index: Value, low: int, high: int) -> Value:
-        """Bring an index into a range."""
-        above = f.call("llvm.smax", index, Value(str(low), "i64"))
-        return f.call("llvm.smin", above, Value(str(high), "i64"))
-
-    def affine(self, f: Function, base: Value, *terms: tuple[Value | int, int]) -> Value:
-        """Return an address some elements on: the sum of the terms' products."""
-        fixed = 0
-        for index, stride in terms:
-            if isinstance(index, int):
-                fixed += index * stride
-            elif stride:
-                base = f.at(base, f.integer("mul", index, stride) if stride != 1 else index, self.cut.dtype)
-        return f.at(base, fixed, self.cut.dtype)
+        super().__init__(cut, module)
+        self.name, self.epilogue = name, epilogue
 
     # ---- the three functions
 
     def pack(self) -> None:
         f, cut = Function(self.module, f"{self.name}_pack", PACK), self.cut
-        for panels in cut.panels:
-            if panels.in_place:
-                continue
-            turned, even = cut.b.row == 1 and cut.b.column != 1, cut.b.column == 1
-            copy = packing.panel(
-                self.module, cut.target, cut.dtype, panels.columns, panels.width, turned=turned, even=even
-            )
-
-            def one(p: Value, _: list[Value], panels: Panels = panels, copy: str = copy) -> list[Value]:
-                source = self.affine(f, self.b, (self.column(f, panels, p), cut.b.column))
-                to = self.packed(f, panels, p)
-                f.do(f"call void @{copy}({source}, i64 {cut.b.row}, i64 {cut.b.column}, i64 {cut.k}, {to})")
-                return []
-
-            left, right = (
-                self.between(f, Value(x, "i64"), panels.first, panels.stop) for x in ("%left", "%right")
-            )
-            f.loop(left, right, 1, [], one)
+        for panels in () if cut.near else cut.panels:
+            if not panels.in_place:
+                left, right = self.panels_of(f, panels)
+                copy = self.copying(panels)
+                self.each(f, left, right, lambda p: copy(f, p, 0, cut.k, self.packed(f, panels, p)))  # noqa: B023  # called now
         f.finish()
 
     def slice(self) -> None:
         f = Function(self.module, f"{self.name}_slice", SLICE)
-        for rows in self.cut.rows:
-            start, stop = (
-                self.between(f, Value(x, "i64"), rows.first, rows.stop) for x in ("%first", "%last")
-            )
+        for panels in self.cut.panels if self.cut.near else ():
+            self.groups(f, panels)
+        for rows in () if self.cut.near else self.cut.rows:
+            start, stop = self.tiles_of(f, rows)
 
             def block(t: Value, _: list[Value], rows: Rows = rows, stop: Value = stop) -> list[Value]:
                 end = f.call("llvm.smin", f.integer("add", t, self.cut.block), stop)
@@ -216,46 +175,89 @@ class _Writer:
         )
         f.finish()
 
-    # ---- places
+    def tiles_of(self, f: Function, rows: Rows) -> tuple[Value, Value]:
+        """Return which tiles of one height are asked for."""
+        first, last = (self.between(f, Value(x, "i64"), rows.first, rows.stop) for x in ("%first", "%last"))
+        return first, last
 
-    def column(self, f: Function, panels: Panels, p: Value) -> Value | int:
-        """Return a panel's first column."""
-        if panels.stop - panels.first == 1:
-            return panels.start
-        return f.integer(
-            "add", f.integer("mul", f.integer("sub", p, panels.first), panels.width), panels.start
+    def panels_of(self, f: Function, panels: Panels) -> tuple[Value, Value]:
+        """Return which panels of one width are asked for."""
+        left, right = (
+            self.between(f, Value(x, "i64"), panels.first, panels.stop) for x in ("%left", "%right")
         )
+        return left, right
 
-    def packed(self, f: Function, panels: Panels, p: Value) -> Value:
-        """Return the address of a panel's copy."""
-        index = f.integer("sub", p, panels.first)
-        return self.affine(
-            f, Value("%work", "ptr"), (self.cut.packed(panels), 1), (index, panels.width * self.cut.long)
-        )
+    # ---- a group of panels, copied where it is needed
 
-    def row(self, f: Function, rows: Rows, t: Value) -> Value:
-        """Return a tile's first row."""
-        return f.integer("add", f.integer("mul", f.integer("sub", t, rows.first), rows.height), rows.start)
+    def groups(self, f: Function, panels: Panels) -> None:
+        """Write the loop over groups of panels: a part of k is copied, then all tiles pass."""
+        left, right = self.panels_of(f, panels)
+        copy = self.copying(panels)
+
+        def group(p: Value, _: list[Value]) -> list[Value]:
+            end = f.call("llvm.smin", f.integer("add", p, self.cut.group), right)
+            begin = self.column(f, panels, p)
+
+            def place(q: Value) -> Value:
+                return self.near(f, panels, f.integer("sub", q, p))
+
+            def work(k: Value | int, terms: Value | int, more: Value, final: Value | None) -> None:
+                self.each(f, p, end, lambda q: copy(f, q, k, terms, place(q)))
+                for rows in self.cut.rows:
+                    start, stop = self.tiles_of(f, rows)
+                    part = Part(rows, start, stop, Value("0", "i64"), k, terms, more, final, begin)
+                    call = self.tile(f, part, panels)
+
+                    def tile(t: Value, rows: Rows = rows, call: _Call = call) -> None:
+                        row = self.row(f, rows, t)
+                        self.each(f, p, end, lambda q: call(row, self.column(f, panels, q), place(q)))
+
+                    self.each(f, start, stop, tile)
+
+            self.parts(f, work)
+            return []
+
+        f.loop(left, right, self.cut.group, [], group)
+
+    def each(self, f: Function, start: Value, end: Value, body: Callable[[Value], None]) -> None:
+        """Write a loop that carries nothing."""
+
+        def one(i: Value, _: list[Value]) -> list[Value]:
+            body(i)
+            return []
+
+        f.loop(start, end, 1, [], one)
 
     # ---- a block of tiles
 
     def sums(self, f: Function, rows: Rows, start: Value, end: Value) -> None:
         """Write the loop over parts of k, for tiles `start` to `end` of one height."""
-        cut, begin = self.cut, self.row(f, rows, start)
+        begin = self.row(f, rows, start)
+
+        def work(k: Value | int, terms: Value | int, more: Value, final: Value | None) -> None:
+            self.part(f, Part(rows, start, end, begin, k, terms, more, final))
+
+        self.parts(f, work)
+
+    def parts(
+        self, f: Function, work: Callable[[Value | int, Value | int, Value, Value | None], None]
+    ) -> None:
+        """Write what is done for each part of k: where it begins, its terms, and what `Part` says of them."""
+        cut = self.cut
         if not cut.blocked:
-            self.part(f, _Part(rows, start, end, begin, 0, cut.k, Value("false", "i1"), None))
+            work(0, cut.k, Value("false", "i1"), None)
             return
 
         def part(k: Value, _: list[Value]) -> list[Value]:
             stop = f.call("llvm.smin", f.integer("add", k, cut.depth), Value(str(cut.k), "i64"))
             more = f.compare("icmp sgt", k, Value("0", "i64"))
             final = f.compare("icmp eq", stop, Value(str(cut.k), "i64"))
-            self.part(f, _Part(rows, start, end, begin, k, f.integer("sub", stop, k), more, final))
+            work(k, f.integer("sub", stop, k), more, final)
             return []
 
         f.loop(0, cut.k, cut.depth, [], part)
 
-    def part(self, f: Function, part: _Part) -> None:
+    def part(self, f: Function, part: Part) -> None:
         """Write the loops over panels and tiles for one part of k."""
         if not self.cut.reads_a:
             self.copy_a(f, part)
@@ -273,12 +275,10 @@ class _Writer:
                 f.loop(part.start, part.end, 1, [], one)
                 return []
 
-            left, right = (
-                self.between(f, Value(x, "i64"), panels.first, panels.stop) for x in ("%left", "%right")
-            )
+            left, right = self.panels_of(f, panels)
             f.loop(left, right, 1, [], panel)
 
-    def tile(self, f: Function, part: _Part, panels: Panels) -> _Call:
+    def tile(self, f: Function, part: Part, panels: Panels) -> _Call:
         """Return what writes the work on one tile, given its row, its column and where its panel of B is."""
         cut, straight = self.cut, self.cut.straight(panels)
         steps = tile_steps(self.module, self.name, cut, part.rows.height, panels, self.epilogue)
@@ -291,9 +291,10 @@ class _Writer:
             if straight:
                 to, ldt = self.affine(f, Value("%C", "ptr"), (row, cut.c.row), (column, 1)), cut.c.row
             else:
-                to, ldt = f.at(Value("%scratch", "ptr"), cut.own_a, cut.dtype), cut.spill
+                to, ldt = f.at(Value("%scratch", "ptr"), cut.own_a + cut.own_b, cut.dtype), cut.spill
             if cut.blocked and not straight:
-                to = self.affine(f, to, (f.integer("sub", row, part.begin), ldt), (column, 1))
+                along = column if part.left == 0 else f.integer("sub", column, part.left)
+                to = self.affine(f, to, (f.integer("sub", row, part.begin), ldt), (along, 1))
             at = f"{row}, i64 {column.name if isinstance(column, Value) else column}"
             place = f"ptr %table, i64 %batch, {at}"
 
@@ -314,64 +315,8 @@ class _Writer:
 
         return call
 
-    def panel_of_b(self, f: Function, part: _Part, panels: Panels, p: Value, column: Value | int) -> Value:
+    def panel_of_b(self, f: Function, part: Part, panels: Panels, p: Value, column: Value | int) -> Value:
         """Return where a kernel finds a panel of B."""
         if panels.in_place:
             return self.affine(f, self.b, (part.k, self.cut.b.row), (column, self.cut.b.column))
         return self.affine(f, self.packed(f, panels, p), (part.k, panels.width))
-
-    def tile_of_a(self, f: Function, part: _Part, row: Value) -> tuple[Value, int]:
-        """Return where a kernel finds a tile's rows of A, and their stride."""
-        cut = self.cut
-        if cut.reads_a:
-            place = self.affine(f, self.a, (row, cut.a.row), (part.k, cut.a.column))
-            return place, cut.a.column if cut.across else cut.a.row
-        inside = f.integer("sub", row, part.begin)
-        distance, stride = (cut.depth, part.rows.height) if cut.across else (cut.stride, cut.stride)
-        return self.affine(f, Value("%scratch", "ptr"), (inside, distance)), stride
-
-    def copy_a(self, f: Function, part: _Part) -> None:
-        """Write the copy of a block of A."""
-        cut, height = self.cut, part.rows.height
-        count = part.terms.name if isinstance(part.terms, Value) else part.terms
-        if not cut.across:
-            copy = packing.padded(self.module, cut.target, cut.dtype)
-            source = self.affine(f, self.a, (part.begin, cut.a.row), (part.k, 1))
-            lines = f.integer("mul", f.integer("sub", part.end, part.start), height)
-            f.do(
-                f"call void @{copy}({source}, i64 {cut.a.row}, ptr %scratch, i64 {cut.stride}, {lines}, i64 {count})"
-            )
-            return
-        if cut.a.row == 1:
-            four = f.integer("and", f.integer("sub", part.end, part.start), -TOGETHER)
-            middle = f.integer("add", part.start, four)
-            self.copy_tiles(f, part, part.start, middle, TOGETHER)
-            self.copy_tiles(f, part, middle, part.end, 1)
-            return
-        copy = packing.panel(self.module, cut.target, cut.dtype, height, height, turned=False, even=False)
-
-        def one(t: Value, _: list[Value]) -> list[Value]:
-            row = self.row(f, part.rows, t)
-            source = self.affine(f, self.a, (row, cut.a.row), (part.k, cut.a.column))
-            to, _stride = self.tile_of_a(f, part, row)
-            f.do(f"call void @{copy}({source}, i64 {cut.a.column}, i64 {cut.a.row}, i64 {count}, {to})")
-            return []
-
-        f.loop(part.start, part.end, 1, [], one)
-
-    def copy_tiles(self, f: Function, part: _Part, start: Value, end: Value, together: int) -> None:
-        """Write the copy of tiles of an A that is contiguous from row to row, some at once."""
-        cut, height = self.cut, part.rows.height
-        copy = packing.tiles(self.module, cut.target, cut.dtype, height, together)
-        count = part.terms.name if isinstance(part.terms, Value) else part.terms
-
-        def some(t: Value, _: list[Value]) -> list[Value]:
-            row = self.row(f, part.rows, t)
-            source = self.affine(f, self.a, (row, 1), (part.k, cut.a.column))
-            to, _stride = self.tile_of_a(f, part, row)
-            f.do(
-                f"call void @{copy}({source}, i64 {cut.a.column}, i64 {count}, {to}, i64 {cut.depth * height})"
-            )
-            return []
-
-        f.loop(start, end, together, [], some)

@@ -1,0 +1,71 @@
+"""Where the parts of a product's matrices are, as the code that computes it finds them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .blocking import Panels, Plan, Rows
+from .text import Function, Value
+
+
+@dataclass(frozen=True)
+class Part:
+    """Tiles `start` to `end` of one height from row `begin` on, and a part of their sums: `terms` from `k` on."""
+
+    rows: Rows
+    start: Value
+    end: Value
+    begin: Value
+    k: Value | int
+    terms: Value | int
+    more: Value  # whether there were parts before
+    final: Value | None  # whether this is the last one; None if it is the only one
+    left: Value | int = 0  # the first column of the sums that are put down
+
+
+class Addresses:
+    """Writes addresses into functions with the arguments %A, %B, %work and %scratch."""
+
+    def __init__(self, cut: Plan) -> None:
+        self.cut = cut
+        operands = [Value("%A", "ptr"), Value("%B", "ptr")]
+        self.a, self.b = reversed(operands) if cut.turned else operands
+
+    def between(self, f: Function, index: Value, low: int, high: int) -> Value:
+        """Bring an index into a range."""
+        above = f.call("llvm.smax", index, Value(str(low), "i64"))
+        return f.call("llvm.smin", above, Value(str(high), "i64"))
+
+    def affine(self, f: Function, base: Value, *terms: tuple[Value | int, int]) -> Value:
+        """Return an address some elements on: the sum of the terms' products."""
+        fixed = 0
+        for index, stride in terms:
+            if isinstance(index, int):
+                fixed += index * stride
+            elif stride:
+                base = f.at(base, f.integer("mul", index, stride) if stride != 1 else index, self.cut.dtype)
+        return f.at(base, fixed, self.cut.dtype)
+
+    def column(self, f: Function, panels: Panels, p: Value) -> Value | int:
+        """Return a panel's first column."""
+        if panels.stop - panels.first == 1:
+            return panels.start
+        return f.integer(
+            "add", f.integer("mul", f.integer("sub", p, panels.first), panels.width), panels.start
+        )
+
+    def packed(self, f: Function, panels: Panels, p: Value) -> Value:
+        """Return the address of a panel's copy."""
+        index = f.integer("sub", p, panels.first)
+        return self.affine(
+            f, Value("%work", "ptr"), (self.cut.packed(panels), 1), (index, panels.width * self.cut.long)
+        )
+
+    def near(self, f: Function, panels: Panels, index: Value) -> Value:
+        """Return the address of a panel's copy in a group, by its number there."""
+        start = f.at(Value("%scratch", "ptr"), self.cut.own_a, self.cut.dtype)
+        return self.affine(f, start, (index, panels.width * self.cut.deep))
+
+    def row(self, f: Function, rows: Rows, t: Value) -> Value:
+        """Return a tile's first row."""
+        return f.integer("add", f.integer("mul", f.integer("sub", t, rows.first), rows.height), rows.start)
