@@ -6,8 +6,8 @@ import functools
 import importlib.util
 import threading
 import warnings
-from collections.abc import Callable, Hashable, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,12 @@ from ..core.traced import Traced
 from ..core.types import type_of
 from ..transform.simplify import simplify
 from .arguments import Argnums, Arguments, delivered, function_name, settings
+from .inside import Inside, says_inside
+
+if TYPE_CHECKING:
+    from ..compile.program import Program
+    from ..compile.target import Target
+    from ..compile.timed import Timed
 
 Runner = Callable[[Sequence[Any]], list[Any]]
 
@@ -65,10 +71,7 @@ def jit(function: Callable[..., Any], static_argnums: Argnums = ()) -> Callable[
     def compiled(*args: Any, **kwargs: Any) -> Any:
         if any(isinstance(leaf, Traced) for leaf in tree.leaves((args, kwargs))):
             return function(*args, **kwargs)
-        static = settings(static_argnums, len(args))
-        call = Arguments(
-            function, args, kwargs, [n for n in range(len(args)) if n not in static], numbers=False
-        )
+        static, call = _opened(function, static_argnums, args, kwargs)
         given = (tuple(args[n] for n in sorted(static)), tuple(sorted(kwargs.items())))
         key = (*map(_exact, call.structures), *map(type_of, call.leaves), _exact(given))
         try:
@@ -88,7 +91,51 @@ def jit(function: Callable[..., Any], static_argnums: Argnums = ()) -> Callable[
             raise IndexError(f"the jitted {function_name(function)}: {error}") from None
         return tree.unflatten(structure, delivered(results, call.leaves))
 
+    says_inside(compiled, functools.partial(Jitted, function, static_argnums))
     return compiled
+
+
+def _opened(
+    function: Callable[..., Any], static_argnums: Argnums, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> tuple[set[int], Arguments]:
+    """Return which arguments are settings, and the call with the others opened."""
+    static = settings(static_argnums, len(args))
+    opened = [n for n in range(len(args)) if n not in static]
+    return static, Arguments(function, args, kwargs, opened, numbers=False)
+
+
+class Jitted(Inside):
+    """What `jit` makes of a function for some arguments."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        static_argnums: Argnums,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+    ) -> None:
+        _, call = _opened(function, static_argnums, args, kwargs)
+        with _recording:
+            self.graph, _ = _recorded(call)
+        self.leaves = call.leaves
+
+    def program(self, target: Target) -> Program:
+        """Return the program."""
+        from ..compile.program import Program
+
+        return Program(self.graph, target)
+
+    def timed(self) -> tuple[Timed, Callable[[int], Any]]:
+        """Return the program with clocks, and what calls it with these arguments."""
+        from ..compile.timed import Timed
+
+        made, leaves = Timed(self.graph), [np.array(leaf, order="C") for leaf in self.leaves]
+
+        def run(times: int) -> None:
+            for _ in range(times):
+                made(leaves)
+
+        return made, run
 
 
 def _exact(value: Any) -> Hashable:
@@ -103,6 +150,12 @@ def _exact(value: Any) -> Hashable:
 
 
 def _make(call: Arguments) -> tuple[Runner, tree.Structure]:
+    graph, structure = _recorded(call)
+    return runner(graph), structure
+
+
+def _recorded(call: Arguments) -> tuple[Graph, tree.Structure]:
+    """Return the simplified graph of a call, and the structure of its result."""
     out: list[tree.Structure] = []
 
     def flat(*leaves: Any) -> list[Any]:
@@ -116,7 +169,7 @@ def _make(call: Arguments) -> tuple[Runner, tree.Structure]:
             f"the jitted {function_name(call.function)} uses traced values of an outer function that are not "
             f"its arguments; pass them as arguments"
         )
-    return runner(simplify(graph.owning_constants())), out[0]
+    return simplify(graph.owning_constants()), out[0]
 
 
 def runner(graph: Graph) -> Runner:

@@ -14,25 +14,28 @@ def aligned(size: int) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
-def plan(kernels: Sequence[Kernel]) -> tuple[dict[Buffer, int], int]:
-    """Return the place of each temporary buffer in bytes, and the size of the whole block.
-
-    A buffer lives from the first kernel that writes it to the last one that touches it. The largest are
-    placed first, each at the lowest place where it meets no buffer that lives at the same time.
-    """
-    born: dict[Buffer, int] = {}
-    dies: dict[Buffer, int] = {}
+def lifetimes(kernels: Sequence[Kernel]) -> dict[Buffer, tuple[int, int]]:
+    """Return for each temporary buffer the first kernel that writes it and the last one that touches it."""
+    lives: dict[Buffer, tuple[int, int]] = {}
     for when, kernel in enumerate(kernels):
         for buffer in (*kernel.writes(), *kernel.reads()):
             if buffer.home == "work":
-                born.setdefault(buffer, when)
-                dies[buffer] = when
+                lives[buffer] = (lives.get(buffer, (when, when))[0], when)
+    return lives
+
+
+def plan(kernels: Sequence[Kernel]) -> tuple[dict[Buffer, int], int]:
+    """Return the place of each temporary buffer in bytes, and the size of the whole block.
+
+    The largest are placed first, each at the lowest place where it meets no buffer that lives at the same time.
+    """
+    lives = lifetimes(kernels)
     placed: list[tuple[int, int, Buffer]] = []
     offsets: dict[Buffer, int] = {}
-    for buffer in sorted(born, key=lambda b: (-b.bytes, born[b])):
+    for buffer in sorted(lives, key=lambda b: (-b.bytes, lives[b][0])):
         size, start = aligned(buffer.bytes), 0
         for low, high, other in placed:  # in order of place
-            if born[other] > dies[buffer] or dies[other] < born[buffer]:
+            if lives[other][0] > lives[buffer][1] or lives[other][1] < lives[buffer][0]:
                 continue
             if low - start >= size:
                 break

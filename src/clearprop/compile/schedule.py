@@ -7,8 +7,8 @@ the loop that computes what it folds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,10 @@ class Schedule:
     inputs: tuple[Buffer, ...]
     outputs: tuple[Buffer, ...]
     constants: tuple[tuple[Buffer, np.ndarray[Any, Any]], ...]
+    origins: Mapping[object, Eqn] = field(default_factory=dict)
+    """The equation that a node, a store, a fold or a special kernel comes from; for people, never for code."""
+    holds: Mapping[Buffer, Atom] = field(default_factory=dict)
+    """The value that a temporary or output buffer, or a constant, is memory for; for people too."""
 
 
 def schedule(graph: Graph) -> Schedule:
@@ -47,6 +51,9 @@ class _Scheduler:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.kernels: list[Kernel] = []
+        self.eqn: Eqn | None = None  # the one that is being lowered
+        self.origins: dict[object, Eqn] = {}
+        self.holds: dict[Buffer, Atom] = {}
         self.values: dict[Var, Known] = {}
         self.loads: dict[tuple[int, Buffer, Layout], Load] = {}
         self.constants: dict[int, tuple[Buffer, np.ndarray[Any, Any]]] = {}
@@ -60,16 +67,21 @@ class _Scheduler:
         for i, atom in enumerate(graph.outputs):
             buffer = Buffer(atom.type, "output", i)
             self.outputs.append(buffer)
+            self.holds[buffer] = atom
             if isinstance(atom, Var) and atom not in self.homes:
                 self.homes[atom] = buffer
 
     def run(self) -> Schedule:
         for eqn in self.graph.eqns:
+            self.eqn = eqn
             self._lower(eqn)
+        self.eqn = None
         for atom, buffer in zip(self.graph.outputs, self.outputs, strict=True):
             if not isinstance(atom, Var) or self._memory(atom).buffer is not buffer:
                 self._copy(atom, Access(buffer, contiguous(atom.type.shape)))
-        return Schedule(tuple(self.kernels), self.inputs, tuple(self.outputs), tuple(self.constants.values()))
+        constants = tuple(self.constants.values())
+        outside = (self.inputs, tuple(self.outputs), constants)
+        return Schedule(tuple(self.kernels), *outside, self.origins, self.holds)
 
     # ---- one equation
 
@@ -87,7 +99,9 @@ class _Scheduler:
             assert kind is not None
             inputs = [self._memory(a) if isinstance(kind, Contract) else self._packed(a) for a in eqn.inputs]
             access = self._fresh(out)
-            self.kernels.append(Special(kind, inputs, access, eqn.params))
+            kernel = Special(kind, inputs, access, eqn.params)
+            self.kernels.append(kernel)
+            self.origins[kernel] = eqn
             self.values[out] = Known(len(self.kernels) - 1, access=access)
 
     def _map(self, eqn: Eqn, kind: Map) -> None:
@@ -95,6 +109,7 @@ class _Scheduler:
         args = tuple(self._node(place, loop, a) for a in eqn.inputs)
         node = Apply(kind.function, args, eqn.params, eqn.out.type.dtype)
         loop.nodes.append(node)
+        self.origins[node] = eqn
         self.values[eqn.out] = Known(place, node)
 
     def _view(self, eqn: Eqn, kind: View) -> None:
@@ -103,7 +118,7 @@ class _Scheduler:
         layout = kind.rule(access.layout, **eqn.params)
         place = self._place_of(source)
         if layout is None:  # the elements have to move first
-            access = Access(Buffer(source.type), contiguous(source.type.shape))
+            access = self._beside(source)
             place = self._copy(source, access)
             layout = kind.rule(access.layout, **eqn.params)
             assert layout is not None
@@ -117,7 +132,9 @@ class _Scheduler:
         strides = tuple(0 if a in axes else next(kept) for a in range(source.type.ndim))
         node = self._node(place, loop, source)
         layout = Layout(source.type.shape, strides)
-        loop.folds.append(Folded(node, kind.combine, axes, Access(access.buffer, layout)))
+        fold = Folded(node, kind.combine, axes, Access(access.buffer, layout))
+        loop.folds.append(fold)
+        self.origins[fold] = eqn
         self.values[eqn.out] = Known(place, access=access)
 
     def _place(self, eqn: Eqn, kind: Place) -> None:
@@ -172,13 +189,22 @@ class _Scheduler:
     def _copy(self, atom: Atom, to: Access, after: int = -1) -> int:
         """Write a value to memory of this layout too; return the place of the loop that does it."""
         place, loop = self._loop_for(atom.type.shape, [atom], after)
-        loop.stores.append(Store(self._node(place, loop, atom), to))
+        store = Store(self._node(place, loop, atom), to)
+        loop.stores.append(store)
+        if self.eqn is not None:
+            self.origins[store] = self.eqn
         return place
 
     # ---- memory
 
     def _fresh(self, var: Var) -> Access:
-        return Access(self.homes.get(var) or Buffer(var.type), contiguous(var.type.shape))
+        return Access(self.homes[var], contiguous(var.type.shape)) if var in self.homes else self._beside(var)
+
+    def _beside(self, atom: Atom) -> Access:
+        """Return memory for a value, or for a copy of it."""
+        buffer = Buffer(atom.type)
+        self.holds[buffer] = atom
+        return Access(buffer, contiguous(atom.type.shape))
 
     def _memory(self, atom: Atom) -> Access:
         """Return where a value is in memory; what a loop has in a register only, it now stores."""
@@ -198,6 +224,7 @@ class _Scheduler:
             number = atom.uniform
             array = atom.value if number is None else np.asarray(number)
             buffer = Buffer(Type(array.shape, array.dtype), "constant", len(self.constants))
+            self.holds[buffer] = atom
             self.constants[id(atom)] = (buffer, np.require(array, requirements="C"))
         buffer, array = self.constants[id(atom)]
         layout = contiguous(array.shape)
@@ -208,6 +235,6 @@ class _Scheduler:
         access = self._memory(atom)
         if access.layout == contiguous(atom.type.shape):
             return access
-        to = Access(Buffer(atom.type), contiguous(atom.type.shape))
+        to = self._beside(atom)
         self._copy(atom, to)
         return to

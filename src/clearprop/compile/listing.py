@@ -1,0 +1,202 @@
+"""A schedule as people read it: kernel by kernel, why each array is in memory, and where and how long it stays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..core.graph import Location, Var, names_of, print_equation
+from ..core.lowering import contiguous
+from .contents import accesses, brings, contents, kind, shapes
+from .kernels import Access, Apply, Buffer, Kernel
+from .memory import lifetimes
+from .program import Program
+from .repeat import Repeat
+
+
+def listing(program: Program, caller: Location | None = None) -> str:
+    """Return the schedule of a program as text.
+
+    Parameters
+    ----------
+    program : Program
+    caller : Location, optional
+        The line of the user's that asks, which explains no equation.
+    """
+    return "\n".join(_Listing(program, caller).lines())
+
+
+class _Listing:
+    def __init__(self, program: Program, caller: Location | None) -> None:
+        program.text  # noqa: B018  # how work is shared out is known when it is written
+        self.program, self.schedule, self.caller = program, program.schedule, caller
+        self.kernels = self.schedule.kernels
+        self.names = names_of(program.graph)
+        self.readers: dict[Buffer, list[int]] = {}
+        self.writers: dict[Buffer, list[int]] = {}
+        for number, kernel in enumerate(self.kernels):
+            for buffers, users in ((kernel.reads(), self.readers), (kernel.writes(), self.writers)):
+                for buffer in dict.fromkeys(buffers):
+                    users.setdefault(buffer, []).append(number)
+
+    def lines(self) -> list[str]:
+        """Return the whole text."""
+        lines = [f"{_count(len(self.kernels), 'kernel')} for {self.program.target.name}", *self._around()]
+        for number, kernel in enumerate(self.kernels):
+            lines += ["", *self._kernel(number, kernel)]
+        return lines + self._elsewhere() + self._memory()
+
+    def _around(self) -> list[str]:
+        """Say what a native loop of steps does beside the kernels."""
+        if not isinstance(self.program, Repeat):
+            return []
+        inputs, carried = self.program.graph.inputs, self.program.roles.carried
+        names = [self.names[var] for var in inputs[carried:]]
+        rows = inputs[carried].type.shape[0]
+        return [
+            f"run for every mini-batch: first {_count(rows, 'row')} of the data are gathered into "
+            f"{_listed(names)}; last, {_count(carried, 'array')} change places with their successors"
+        ]
+
+    # ---- kernels
+
+    def _kernel(self, number: int, kernel: Kernel) -> list[str]:
+        result, *operands = (str(list(shape)).replace(" ", "") for shape in shapes(kernel))
+        space = f"over {result}" if kind(kernel) == "loop" else result
+        if operands:
+            space += f" = {' @ '.join(operands)}"
+        chunks = self.program.shared[number]
+        lines = [f"kernel {number}: {kind(kernel)} {space}"]
+        lines += [f"    {line}" for line in self._computes(kernel)]
+        lines += _under("reads", [self._access(a) for a in accesses(kernel, kernel.reads())])
+        written = (self._access(a, kernel) for a in accesses(kernel, kernel.writes()))
+        buffers = (a.buffer for a in accesses(kernel, kernel.writes()))
+        lines += _under(
+            "writes", [f"{w}: {self._reason(b, number)}" for w, b in zip(written, buffers, strict=True)]
+        )
+        cuts = [
+            f"{_count(n, 'chunk')}{' of copying' if name.endswith('_copy') else ''}"
+            for name, n in chunks.items()
+        ]
+        return lines + _under("shared", [f"out to threads in {' and '.join(cuts)}"] if cuts else [])
+
+    def _computes(self, kernel: Kernel) -> list[str]:
+        """Return a line for each equation, with the user's line where it is another one than before."""
+        lines: dict[str, Location | None] = {}
+        for part in contents(kernel):
+            eqn = self.schedule.origins.get(part)
+            if eqn is not None and brings(part, eqn):
+                name, result = self._name(part.access.buffer), self.names[eqn.out]
+                lines[f"{name}, copied in row order for {result} = {eqn.primitive.name}"] = eqn.where
+            elif eqn is not None:
+                lines[print_equation(eqn, self.names)] = eqn.where
+            elif isinstance(part, Apply):
+                lines[part.function] = None
+        width, before, shown = max(map(len, lines), default=0), None, []
+        for line, where in lines.items():
+            fresh = where is not None and where not in (before, self.caller)
+            shown.append(f"{line:{width}}  # {_place(where)}" if where is not None and fresh else line)
+            before = where or before
+        return shown
+
+    # ---- memory
+
+    def _name(self, buffer: Buffer) -> str:
+        if buffer.home == "input":
+            return self.names[self.program.graph.inputs[buffer.slot]]
+        held = self.schedule.holds.get(buffer)
+        if isinstance(held, Var):
+            return self.names[held]
+        return "_" if held is None else repr(held).partition(":")[0]
+
+    def _access(self, access: Access, writer: Kernel | None = None) -> str:
+        """Return a buffer's name and type, and how it is seen, unless that is in row order without gaps."""
+        text = f"{self._name(access.buffer)}: {access.buffer.type}"
+        shape, layout = access.buffer.type.shape, access.layout
+        if writer is not None or layout == contiguous(shape):
+            return text
+        if len(layout.shape) == len(shape) and layout.permuted(range(len(shape))[::-1]) == contiguous(shape):
+            return f"{text} transposed"
+        if layout == contiguous(shape).broadcast(layout.shape):
+            return f"{text} repeated to {str(list(layout.shape)).replace(' ', '')}"
+        seen = str(list(layout.shape)).replace(" ", "")
+        start = f" from element {layout.offset}" if layout.offset else ""
+        return f"{text} as {seen}{start} in steps of {layout.strides}"
+
+    def _reason(self, buffer: Buffer, writer: int) -> str:
+        """Say why a buffer is written to memory."""
+        reasons = []
+        if buffer.home == "output":
+            reasons.append(self._output(buffer))
+        readers = self.readers.get(buffer, [])
+        if len(readers) == 1:
+            reasons.append(f"read by kernel {readers[0]}, a {kind(self.kernels[readers[0]])}")
+        elif readers:
+            times = "twice" if len(readers) == 2 else f"{len(readers)} times"
+            reasons.append(f"read {times}, by kernels {_listed(map(str, readers))}")
+        others = [w for w in self.writers[buffer] if w != writer]
+        if others:
+            reasons.append(f"written by kernel{'s' * (len(others) > 1)} {_listed(map(str, others))} too")
+        return "; ".join(reasons) or "nobody reads it"
+
+    def _output(self, buffer: Buffer) -> str:
+        if isinstance(self.program, Repeat):
+            if buffer.slot < self.program.roles.carried:
+                return f"is the next {self.names[self.program.graph.inputs[buffer.slot]]}"
+            return f"is output {buffer.slot}, kept of every step"
+        return "is the output" if len(self.schedule.outputs) == 1 else f"is output {buffer.slot}"
+
+    def _elsewhere(self) -> list[str]:
+        """List the equations that no kernel computes."""
+        computed = {id(eqn) for eqn in self.schedule.origins.values()}
+        views = [print_equation(e, self.names) for e in self.program.graph.eqns if id(e) not in computed]
+        return ["", "no kernel, only another way to read:", *(f"    {v}" for v in views)] if views else []
+
+    def _memory(self) -> list[str]:
+        lives, offsets = lifetimes(self.kernels), self.program.offsets
+        apart = sum(buffer.bytes for buffer in lives)
+        head = f"work memory: {self.program.scratch:,} bytes for {_count(len(lives), 'temporary array')}"
+        if apart > self.program.scratch:
+            head += f" of {apart:,} bytes"
+        if self.program.needed:
+            head += f", and {self.program.needed:,} that kernels use while they run"
+        if self.program.own > 0:
+            head += f", {self.program.own:,} more for each further thread"
+        rows = [
+            (
+                f"{offsets[b]:,}",
+                f"{offsets[b] + b.bytes:,}",
+                f"{self._name(b)}: {b.type}",
+                f"kernels {first} to {last}" if first < last else f"kernel {first}",
+            )
+            for b, (first, last) in sorted(lives.items(), key=lambda item: (offsets[item[0]], item[1]))
+        ]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return [
+            "",
+            head,
+            *(
+                f"    {a:>{widths[0]}} to {b:>{widths[1]}}  {c:{widths[2]}}  {d}".rstrip()
+                for a, b, c, d in rows
+            ),
+        ]
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
+
+
+def _listed(words: Sequence[str] | map[str]) -> str:
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _under(word: str, items: Sequence[str]) -> list[str]:
+    """Return items line by line, the word before the first."""
+    return [f"  {word if i == 0 else '':6} {item}" for i, item in enumerate(items)]
+
+
+def _place(where: Location) -> str:
+    """Return a line of the user's, with the file's name alone."""
+    text = str(Location(where.file, where.line))
+    return text.replace(where.file, Path(where.file).name, 1)
