@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import threading
 import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -19,7 +18,7 @@ from ..core.traced import Traced
 from ..core.types import type_of
 from ..transform.simplify import simplify
 from .arguments import Argnums, Arguments, delivered, function_name, settings
-from .inside import Inside, says_inside
+from .inside import Inside, has_llvm, says_inside
 
 if TYPE_CHECKING:
     from ..compile.program import Program
@@ -184,7 +183,7 @@ def runner(graph: Graph) -> Runner:
 @functools.cache
 def native_code() -> bool:
     """Tell whether native code can be made; the first time that it cannot, warn."""
-    if importlib.util.find_spec("llvmlite") is not None:
+    if has_llvm():
         return True
     warnings.warn(
         "llvmlite is not installed: clearprop computes with NumPy, slower", RuntimeWarning, stacklevel=2

@@ -71,14 +71,15 @@ def example(argument: Any) -> Any:
     return argument
 
 
+def has_llvm() -> bool:
+    """Tell whether llvmlite is installed."""
+    return importlib.util.find_spec("llvmlite") is not None
+
+
 def require_llvm(asked: str) -> None:
     """Raise MissingError, saying what to install, unless there is llvmlite."""
-    try:
-        found = importlib.util.find_spec("llvmlite") is not None
-    except ValueError:  # somebody has put a stand-in into sys.modules
-        found = False
-    if not found:
+    if not has_llvm():
         raise MissingError(
-            f"{asked} needs machine code, and llvmlite is not installed: pip install llvmlite. "
-            f"cp.show(..., level='schedule') and level='llvm' do without"
+            f"{asked} needs machine code, and llvmlite is not installed: pip install llvmlite. Without it there "
+            f"are show's levels 'graph', 'schedule' and 'llvm'"
         )

@@ -6,11 +6,11 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..core.errors import MissingError, SettingError
+from ..core.errors import SettingError
 from ..core.traced import user_location
 from .arguments import Argnums
 from .compiled import Jitted
-from .inside import Inside, example, known_inside, require_llvm
+from .inside import Inside, example, has_llvm, known_inside, require_llvm
 
 if TYPE_CHECKING:
     from ..compile.target import Target
@@ -108,11 +108,8 @@ def _target() -> Target:
     """Return what code is made for here; without llvmlite, which tells, what most machines are."""
     from ..compile.target import TARGETS, VARIABLE, chosen
 
-    try:
-        require_llvm("")
-    except MissingError:
-        if not os.environ.get(VARIABLE):
-            import platform
+    if has_llvm() or os.environ.get(VARIABLE):
+        return chosen()
+    import platform
 
-            return TARGETS["neon" if platform.machine().lower() in ("aarch64", "arm64") else "avx2"]
-    return chosen()
+    return TARGETS["neon" if platform.machine().lower() in ("aarch64", "arm64") else "avx2"]

@@ -66,24 +66,28 @@ def flops(kernel: Kernel) -> int:
     one for each element, a tanh no more than a sum, and so does each element that a fold, a scan or a scatter
     adds; comparisons, conversions, integers, picks, sorting and random bits count nothing.
     """
-    size, each = math.prod(shapes(kernel)[0]), 0
+    size, total = math.prod(shapes(kernel)[0]), 0
     for part in contents(kernel):
         if isinstance(part, Apply):
-            each += part.dtype.kind == "f" and part.function not in FREE
+            total += size * (part.dtype.kind == "f" and part.function not in FREE)
         elif isinstance(part, Folded):
-            each += part.access.buffer.type.dtype.kind == "f"
+            total += size * (part.access.buffer.type.dtype.kind == "f")
         elif isinstance(part, Special) and part.output.buffer.type.dtype.kind == "f":
-            if isinstance(part.lowering, Contract):
-                each += 2 * part.inputs[0].layout.shape[-1]
-            elif isinstance(part.lowering, Scan):
-                each += 1
-    if isinstance(kernel, Special) and isinstance(kernel.lowering, Scatter):
-        return size * each + math.prod(kernel.inputs[0].layout.shape)
-    return size * each
+            total += _special_flops(part)
+    return total
+
+
+def _special_flops(kernel: Special) -> int:
+    size = math.prod(kernel.output.layout.shape)
+    if isinstance(kernel.lowering, Contract):
+        return 2 * size * kernel.inputs[0].layout.shape[-1]
+    if isinstance(kernel.lowering, Scatter):
+        return math.prod(kernel.inputs[0].layout.shape)
+    return size if isinstance(kernel.lowering, Scan) else 0
 
 
 def moved(kernel: Kernel) -> int:
-    """Return how many bytes a kernel must read and write at least: each element that it touches once."""
+    """Return how many bytes a kernel must move at least: in each way in which it walks an array, each element once."""
     total = 0
     for access in accesses(kernel, [*kernel.reads(), *kernel.writes()]):
         lengths = (n for n, s in zip(access.layout.shape, access.layout.strides, strict=True) if s or not n)

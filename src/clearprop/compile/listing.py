@@ -43,7 +43,7 @@ class _Listing:
         """Return the whole text."""
         lines = [f"{_count(len(self.kernels), 'kernel')} for {self.program.target.name}", *self._around()]
         for number, kernel in enumerate(self.kernels):
-            lines += ["", *self._kernel(number, kernel)]
+            lines += self._kernel(number, kernel)
         return lines + self._elsewhere() + self._memory()
 
     def _around(self) -> list[str]:
@@ -61,24 +61,20 @@ class _Listing:
     # ---- kernels
 
     def _kernel(self, number: int, kernel: Kernel) -> list[str]:
-        result, *operands = (str(list(shape)).replace(" ", "") for shape in shapes(kernel))
+        result, *operands = map(_sizes, shapes(kernel))
         space = f"over {result}" if kind(kernel) == "loop" else result
         if operands:
             space += f" = {' @ '.join(operands)}"
-        chunks = self.program.shared[number]
         lines = [f"kernel {number}: {kind(kernel)} {space}"]
         lines += [f"    {line}" for line in self._computes(kernel)]
         lines += _under("reads", [self._access(a) for a in accesses(kernel, kernel.reads())])
-        written = (self._access(a, kernel) for a in accesses(kernel, kernel.writes()))
-        buffers = (a.buffer for a in accesses(kernel, kernel.writes()))
-        lines += _under(
-            "writes", [f"{w}: {self._reason(b, number)}" for w, b in zip(written, buffers, strict=True)]
-        )
-        cuts = [
-            f"{_count(n, 'chunk')}{' of copying' if name.endswith('_copy') else ''}"
-            for name, n in chunks.items()
+        written = dict.fromkeys(kernel.writes())
+        lines += _under("writes", [f"{self._typed(b)}: {self._reason(b, number)}" for b in written])
+        chunks = [
+            _count(n, "chunk") + " of copying" * name.endswith("_copy")
+            for name, n in self.program.shared[number].items()
         ]
-        return lines + _under("shared", [f"out to threads in {' and '.join(cuts)}"] if cuts else [])
+        return lines + _under("shared", [f"out to threads in {' and '.join(chunks)}"] if chunks else [])
 
     def _computes(self, kernel: Kernel) -> list[str]:
         """Return a line for each equation, with the user's line where it is another one than before."""
@@ -109,19 +105,21 @@ class _Listing:
             return self.names[held]
         return "_" if held is None else repr(held).partition(":")[0]
 
-    def _access(self, access: Access, writer: Kernel | None = None) -> str:
+    def _typed(self, buffer: Buffer) -> str:
+        return f"{self._name(buffer)}: {buffer.type}"
+
+    def _access(self, access: Access) -> str:
         """Return a buffer's name and type, and how it is seen, unless that is in row order without gaps."""
-        text = f"{self._name(access.buffer)}: {access.buffer.type}"
-        shape, layout = access.buffer.type.shape, access.layout
-        if writer is not None or layout == contiguous(shape):
+        text, layout, shape = self._typed(access.buffer), access.layout, access.buffer.type.shape
+        rows = contiguous(shape)
+        if layout == rows:
             return text
-        if len(layout.shape) == len(shape) and layout.permuted(range(len(shape))[::-1]) == contiguous(shape):
+        if layout == rows.permuted(range(len(shape))[::-1]):
             return f"{text} transposed"
-        if layout == contiguous(shape).broadcast(layout.shape):
-            return f"{text} repeated to {str(list(layout.shape)).replace(' ', '')}"
-        seen = str(list(layout.shape)).replace(" ", "")
+        if len(layout.shape) >= len(shape) and layout == rows.broadcast(layout.shape):
+            return f"{text} repeated to {_sizes(layout.shape)}"
         start = f" from element {layout.offset}" if layout.offset else ""
-        return f"{text} as {seen}{start} in steps of {layout.strides}"
+        return f"{text} as {_sizes(layout.shape)}{start} in steps of {layout.strides}"
 
     def _reason(self, buffer: Buffer, writer: int) -> str:
         """Say why a buffer is written to memory."""
@@ -150,7 +148,7 @@ class _Listing:
         """List the equations that no kernel computes."""
         computed = {id(eqn) for eqn in self.schedule.origins.values()}
         views = [print_equation(e, self.names) for e in self.program.graph.eqns if id(e) not in computed]
-        return ["", "no kernel, only another way to read:", *(f"    {v}" for v in views)] if views else []
+        return ["no kernel, only another way to read:", *(f"    {v}" for v in views)] if views else []
 
     def _memory(self) -> list[str]:
         lives, offsets = lifetimes(self.kernels), self.program.offsets
@@ -166,14 +164,13 @@ class _Listing:
             (
                 f"{offsets[b]:,}",
                 f"{offsets[b] + b.bytes:,}",
-                f"{self._name(b)}: {b.type}",
+                self._typed(b),
                 f"kernels {first} to {last}" if first < last else f"kernel {first}",
             )
             for b, (first, last) in sorted(lives.items(), key=lambda item: (offsets[item[0]], item[1]))
         ]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         return [
-            "",
             head,
             *(
                 f"    {a:>{widths[0]}} to {b:>{widths[1]}}  {c:{widths[2]}}  {d}".rstrip()
@@ -184,6 +181,10 @@ class _Listing:
 
 def _count(n: int, what: str) -> str:
     return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
+
+
+def _sizes(shape: Sequence[int]) -> str:
+    return f"[{','.join(map(str, shape))}]"
 
 
 def _listed(words: Sequence[str] | map[str]) -> str:
