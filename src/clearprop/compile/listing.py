@@ -88,6 +88,8 @@ class _Listing:
                 lines[print_equation(eqn, self.names)] = eqn.where
             elif isinstance(part, Apply):
                 lines[part.function] = None
+        if not lines:
+            lines["copy"] = None
         width, before, shown = max(map(len, lines), default=0), None, []
         for line, where in lines.items():
             fresh = where is not None and where not in (before, self.caller)

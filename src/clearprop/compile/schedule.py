@@ -141,7 +141,9 @@ class _Scheduler:
         access = self._fresh(eqn.out)
         if kind.zeros:
             zero = Number(eqn.out.type.dtype.type(0))
-            self.kernels.append(Loop(eqn.out.type.shape, [zero], [Store(zero, access)]))
+            store = Store(zero, access)
+            self.kernels.append(Loop(eqn.out.type.shape, [zero], [store]))
+            self.origins[store] = eqn
         last = len(self.kernels) - 1
         parts = kind.parts(access.layout, [a.type for a in eqn.inputs], **eqn.params)
         for atom, layout in zip(eqn.inputs, parts, strict=True):
