@@ -10,9 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clearprop.compile.engine import Native, machine
+from clearprop.compile.epilogue import Epilogue
 from clearprop.compile.gemm import SLICE, Layout, product
+from clearprop.compile.kernels import Access, Apply, Buffer, Load, Loop, Store
 from clearprop.compile.target import TARGETS, detect
 from clearprop.compile.text import Function, Module
+from clearprop.core.lowering import Layout as Strides
+from clearprop.core.types import Type
 
 ABLE = {"avx512": 3, "avx2": 2, "sse2": 1}
 HERE = [t for name, t in TARGETS.items() if ABLE.get(name, 9) <= ABLE.get(detect().name, 0)]
@@ -64,14 +68,19 @@ def function(native, name, integers=0, pointers=5):
     return ctypes.CFUNCTYPE(None, *kinds)(native.address(name))
 
 
+def table(arrays):
+    """The addresses of arrays, for an epilogue."""
+    return (ctypes.c_void_p * max(len(arrays), 1))(*(x.ctypes.data for x in arrays))
+
+
 class Compiled:
     """A product's functions, and the memory that they may use with a band around it that they may not."""
 
-    def __init__(self, target, a, b, c, epilogue=None, batch=(1, 0, 0, 0)):
+    def __init__(self, target, a, b, c, epilogue=None):
         module = Module()
         m, k, n = *a.shape[-2:], b.shape[-1]
         self.made = product(
-            module, "p", target, a.dtype, (m, n, k), layout(a), layout(b), layout(c), epilogue, batch
+            module, "p", target, a.dtype, (m, n, k), layout(a), layout(b), layout(c), epilogue
         )
         for name in (self.made.name, self.made.pack, self.made.slice):
             module.functions[name] = module.functions[name].replace("define internal", "define")
@@ -84,14 +93,14 @@ class Compiled:
         start = -band.ctypes.data % 64 + 4096
         return band.ctypes.data + start, band, (start, start + size)
 
-    def __call__(self, extra=None):
+    def __call__(self, *arrays):
         size = self.made.work_bytes + self.made.scratch_bytes
         work, band, (first, last) = self.memory(size)
-        function(self.native, "p")(*self.operands, work, None if extra is None else extra.ctypes.data)
+        function(self.native, "p", 1)(*self.operands, work, table(arrays), 0)
         assert (band[:first] == 0xA5).all()
         assert (band[last:] == 0xA5).all()
 
-    def in_slices(self, cuts, extra=None):
+    def in_slices(self, cuts, *arrays):
         """Do the work of (tiles, panels) rectangles one by one, each with scratch memory of its own."""
         work, _keep, _ = self.memory(self.made.work_bytes)
         a, b, c = self.operands
@@ -99,7 +108,7 @@ class Compiled:
         run = function(self.native, self.made.slice, len(SLICE) - 6, 6)
         for tiles, panels in cuts:
             scratch, band, (_, last) = self.memory(self.made.scratch_bytes)
-            run(a, b, c, work, scratch, extra.ctypes.data if extra is not None else None, 0, *tiles, *panels)
+            run(a, b, c, work, scratch, table(arrays), 0, *tiles, *panels)
             assert (band[last:] == 0xA5).all()
 
 
@@ -176,93 +185,69 @@ def test_the_cut_does_not_change_a_bit(target, m, n, k, orders, with_epilogue):
         )
         c = fence.array((m, n), DTYPES[0], orders[2])
         bias = fill(np.empty(n, np.float32), rng)
-        compiled = Compiled(target, a, b, c, bias_and_relu(Layout(n, 1)) if with_epilogue else None)
-        compiled(bias)
+        compiled = Compiled(target, a, b, c, through(target, c, LIGHT) if with_epilogue else None)
+        compiled(c, bias)
         whole = c.copy()
         made = compiled.made
         tiles = np.sort([0, *rng.integers(0, made.tiles + 1, 3), made.tiles]).tolist()
         panels = np.sort([0, *rng.integers(0, made.panels + 1, 2), made.panels]).tolist()
         cuts = list(itertools.product(itertools.pairwise(tiles), itertools.pairwise(panels)))
         c[...] = np.nan
-        compiled.in_slices([cuts[i] for i in rng.permutation(len(cuts))], bias)
+        compiled.in_slices([cuts[i] for i in rng.permutation(len(cuts))], c, bias)
         np.testing.assert_array_equal(c.view(np.int32), whole.view(np.int32))
 
 
 # ---- epilogues
 
 
-def bias_and_relu(out):
-    def epilogue(f, value, place):
-        bias = place.read(f, place.extra, Layout(0, 1), DTYPES[0])
-        value = f.call("llvm.maximum", f.binary("fadd", value, bias), f.like(0, value))
-        place.write(f, value, place.c, out, DTYPES[0])
-
-    return epilogue
+LIGHT, HEAVY = ["relu"], ["tanh", "negative", "tanh", "exp"]  # what fits into kernels, and what does not
 
 
-def descent(layout, dtype):
-    def epilogue(f, value, place):
-        rate = f.spread(f.load(place.extra, dtype), place.lanes)
-        old = place.read(f, place.c, layout, dtype)
-        place.write(f, f.binary("fsub", old, f.binary("fmul", rate, value)), place.c, layout, dtype)
+def through(target, c, functions, old=False):
+    """The loop C = functions(sums + bias), or C = functions(sums + C): arrays 0 and 1 of the table."""
+    strides = [layout(c), Layout(0, 1)]
+    buffers = [Buffer(Type(c.shape, c.dtype)), Buffer(Type((1, c.shape[1]), c.dtype))]
+    source = Load(Access(Buffer(Type(c.shape, c.dtype)), Strides(c.shape, (0, 0))))
+    to, bias = (Access(x, Strides(c.shape, (s.row, s.column))) for x, s in zip(buffers, strides, strict=True))
+    nodes = [source, Load(to if old else bias)]
+    nodes.append(Apply("add", tuple(nodes), {}, c.dtype))
+    for name in functions:
+        nodes.append(Apply(name, (nodes[-1],), {}, c.dtype))
 
-    return epilogue
+    def corners(f, row, column):
+        def corner(access):
+            slot = f.make(f"getelementptr ptr, ptr %table, i64 {buffers.index(access.buffer)}", "ptr")
+            place = f.make(f"load ptr, {slot}, align 8", "ptr")
+            for index, stride in zip((row, column), access.layout.strides, strict=True):
+                place = f.at(place, f.integer("mul", index, stride), c.dtype)
+            return place
+
+        return corner
+
+    return Epilogue(target, Loop(c.shape, nodes, [Store(nodes[-1], to)]), source, corners)
 
 
 @targets
 @pytest.mark.parametrize(
-    ("m", "n", "k"), [(32, 10, 64), (33, 48, 20), (7, 1, 90), (1, 50, 40), (90, 40, 1300)]
+    ("m", "n", "k"), [(32, 10, 64), (33, 48, 20), (7, 1, 90), (1, 50, 40), (90, 40, 1300), (40, 30, 5)]
 )
 @pytest.mark.parametrize("orders", ["CCC", "CFC", "FCC", "CCF"])
-def test_epilogues_see_each_result_once(target, m, n, k, orders):
+def test_a_loop_sees_each_sum_once(target, m, n, k, orders):
     rng, dtype = np.random.default_rng(2), DTYPES[0]
     with Fence() as fence:
         a, b, c = (
             fill(fence.array(s, dtype, o), rng) for s, o in zip(((m, k), (k, n), (m, n)), orders, strict=True)
         )
-        bias = fence.array((1, n), dtype, "C")
-        fill(bias, rng)
+        bias = fill(fence.array((1, n), dtype, "C"), rng)
+        a /= k
         exact = a.astype(np.float64) @ b
-        Compiled(target, a, b, c, bias_and_relu(layout(c)))(bias)
+        Compiled(target, a, b, c, through(target, c, LIGHT))(c, bias)
         np.testing.assert_allclose(c, np.maximum(exact + bias, 0), rtol=1e-4, atol=1e-4)
-        rate, before = np.full(1, 0.5, np.float32), c.copy()
-        Compiled(target, a, b, c, descent(layout(c), dtype))(rate)
-        np.testing.assert_allclose(c, before - 0.5 * exact, rtol=1e-4, atol=1e-4)
-
-
-@targets
-def test_an_epilogue_knows_row_column_and_batch(target):
-    a, b, c = np.zeros((2, 9, 3)), np.zeros((2, 3, 21)), np.empty((2, 9, 21))
-
-    def where(f, value, place):
-        row, column, batch = (
-            f.convert("sitofp", x, "double") for x in (place.row, place.column, place.batch)
-        )
-        terms = (
-            f.binary("fmul", batch, f.constant(1000, "double")),
-            f.binary("fmul", row, f.constant(100, "double")),
-        )
-        number = f.binary("fadd", f.binary("fadd", *terms), column)
-        steps = f.gathered(
-            [f.constant(i * (100 if place.turned else 1), "double") for i in range(place.lanes)]
-        )
-        place.write(
-            f, f.binary("fadd", f.spread(number, place.lanes), steps), place.c, Layout(21, 1), a.dtype
-        )
-
-    Compiled(target, a, b, c, where, batch=(2, 27, 63, 189))()
-    i, j, k = np.indices(c.shape)
-    np.testing.assert_array_equal(c, 1000 * i + 100 * j + k)
-
-
-@targets
-@dtypes
-def test_batches(target, dtype):
-    rng = np.random.default_rng(3)
-    a, b = fill(np.empty((5, 7, 30), dtype), rng), fill(np.empty((5, 40, 30), dtype), rng).transpose(0, 2, 1)
-    c = np.empty((5, 7, 40), dtype)
-    Compiled(target, a, b, c, batch=(5, 7 * 30, 40 * 30, 7 * 40))()
-    check(c, a, b)
+        Compiled(target, a, b, c, through(target, c, HEAVY))(c, bias)
+        wanted = np.exp(np.tanh(-np.tanh(exact + bias)))
+        np.testing.assert_allclose(c, wanted, rtol=1e-4, atol=1e-4)
+        Compiled(target, a, b, c, through(target, c, [], old=True))(c, bias)
+        np.testing.assert_allclose(c, wanted + exact, rtol=1e-4, atol=1e-4)
 
 
 @targets
@@ -293,9 +278,9 @@ def test_arm_code_can_be_assembled(orders, dtype):
     llvm.initialize_all_asmprinters()
     a, b = (np.empty(s, dtype, order=o) for s, o in zip(((100, 50), (50, 33)), orders, strict=True))
     module = Module()
-    product(module, "p", TARGETS["neon"], dtype, (100, 33, 50), layout(a), layout(b), Layout(33, 1), None)
-    keep = Function(module, "keep", [(t, n) for t, n in (("ptr", x) for x in "ABCwe")], internal=False)
-    keep.do("call void @p(ptr %A, ptr %B, ptr %C, ptr %w, ptr %e)")
+    product(module, "p", TARGETS["neon"], dtype, (100, 33, 50), layout(a), layout(b), Layout(33, 1))
+    keep = Function(module, "keep", [("ptr", x) for x in "ABCw"], internal=False)
+    keep.do("call void @p(ptr %A, ptr %B, ptr %C, ptr %w, ptr null, i64 0)")
     keep.finish()
     code = machine(TARGETS["neon"]).emit_assembly(llvm.parse_assembly(module.text()))
     assert "fmla" in code

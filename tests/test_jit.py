@@ -339,3 +339,23 @@ def test_python_numbers_adapt_and_are_recorded_for_each_value():
         assert result.dtype == np.float32
         np.testing.assert_array_equal(result, f(x, rate, {"shift": 1}))
     assert calls.count(0.25) == 2  # once by us, once recorded
+
+
+@pytest.mark.parametrize("shape", [(2, 9, 3, 21), (3, 40, 30, 17), (70, 33, 20, 40)])
+def test_what_follows_a_batch_of_products(shape):
+    batch, m, k, n = shape
+    rng = np.random.default_rng(0)
+    x, w, p, b, s = (
+        rng.standard_normal(d).astype(np.float32)
+        for d in ((batch, m, k), (batch, k, n), (batch, m, n), (n,), (batch, m, 1))
+    )
+
+    def light(x, w, p, b, s):
+        return (x @ w + b) * p - s
+
+    def heavy(x, w, p, b, s):
+        return np.exp(np.tanh(x @ w + b)) * p - s, x @ w
+
+    for f in (light, heavy):
+        for found, wanted in zip(cp.jit(f)(x, w, p, b, s), f(x, w, p, b, s), strict=True):
+            np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)

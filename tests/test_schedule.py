@@ -142,17 +142,20 @@ def assert_in_order(made: Schedule) -> None:
 
     for kernel in made.kernels:
         assert not set(kernel.reads()) & set(kernel.writes())
-        if isinstance(kernel, Loop):
+        loop = kernel if isinstance(kernel, Loop) else getattr(kernel, "loop", None)
+        reads: list[Access] = []
+        writes: list[Access] = []
+        if isinstance(kernel, Special):
+            reads, writes = list(kernel.inputs), [] if loop else [kernel.output]
+        if loop:
             known = set()
-            for node in kernel.nodes:
+            for node in loop.nodes:
                 for arg in getattr(node, "args", ()):
                     assert id(arg) in known or not hasattr(arg, "args")
                 known.add(id(node))
-            reads = [n.access for n in kernel.nodes if isinstance(n, Load)]
-            writes = [s.access for s in kernel.stores] + [kept(f) for f in kernel.folds]
-        else:
-            assert isinstance(kernel, Special)
-            reads, writes = list(kernel.inputs), [kernel.output]
+            sums = getattr(kernel, "sums", None)
+            reads += [n.access for n in loop.nodes if isinstance(n, Load) and n is not sums]
+            writes += [s.access for s in loop.stores] + [kept(f) for f in loop.folds]
         for access in reads:
             read(access)
         for access in writes:

@@ -249,9 +249,14 @@ class Plan:
 
     @property
     def spill(self) -> int:
-        """Elements from row to row of the sums that are not written straight to C."""
+        """Elements from row to row of the sums that are not written straight to C.
+
+        Where a panel is all there is, its rows follow one another, as those of C mostly do.
+        """
         last = self.panels[-1]
-        return last.start + last.width * (last.stop - last.first) if self.blocked else self.panels[0].width
+        if self.blocked:
+            return last.start + last.width * (last.stop - last.first)
+        return self.panels[0].width if self.panel_count > 1 else last.columns
 
     @property
     def own_sums(self) -> int:
@@ -259,7 +264,7 @@ class Plan:
         if all(self.straight(p) for p in self.panels):
             return 0
         rows = min(self.block * self.rows[0].height, self.m) if self.blocked else self.rows[0].height
-        return self._aligned(rows * self.spill)
+        return self._aligned(rows * self.spill + self.lanes)  # a last row may be written to a whole vector
 
     def straight(self, panels: Panels) -> bool:
         """Whether kernels write these panels' results to C themselves."""

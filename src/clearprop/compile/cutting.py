@@ -8,20 +8,17 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from . import arithmetic, lanes
 from .gemm import Product
 from .kernels import Apply, Loop
 from .nest import Axis, accesses, nest
 from .target import Target
-from .vocabulary import FUNCTIONS
+from .vocabulary import weight
 
 WORTH = 10.0  # microseconds: below, one thread does it
 GRAIN = 5.0  # microseconds of a chunk at least
 MOST = 48  # chunks
 CLOCK = 3.5e3  # cycles in a microsecond
 BANDWIDTH = 1.2e5  # bytes in a microsecond, from the second cache
-LONG = 15  # cycles of a function that is not simple
-SIMPLE = (arithmetic.__name__, lanes.__name__)  # where those are written that take a cycle or so
 LINE = 64  # elements of the innermost axis that stay together
 
 
@@ -69,8 +66,7 @@ def loop_time(target: Target, loop: Loop) -> float:
     steps, moved = 0.0, 0
     for node in loop.nodes:
         if isinstance(node, Apply):
-            written = getattr(FUNCTIONS.get(node.function), "__module__", arithmetic.__name__)
-            steps += (1 if written in SIMPLE else LONG) / target.lanes(max(node.dtype.itemsize, 4))
+            steps += weight(node.function) / target.lanes(max(node.dtype.itemsize, 4))
     for access, stride in zip(accesses(loop), inner.strides, strict=True):
         moved += access.buffer.type.dtype.itemsize * (0 if stride == 0 else 1 if stride == 1 else 4)
     return max(size * steps / CLOCK, size * moved / BANDWIDTH)

@@ -1,4 +1,4 @@
-"""What becomes of a tile's sums: a vector of results at a time, with the place in C that it is for."""
+"""What becomes of a tile's sums: a loop over the tile's part of C, which finds them where the tile was put down."""
 
 from __future__ import annotations
 
@@ -7,134 +7,165 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .blocking import Layout, Panels, Plan
-from .text import Function, Module, Value, memory_type
+from ..core.lowering import Layout
+from ..core.types import Type
+from .blocking import Layout as Strides
+from .kernels import Access, Apply, Buffer, Load, Loop, Node, Store
+from .loops import emit_loop
+from .nest import accesses
+from .registers import Corner, Registers, fits
+from .target import Target
+from .text import Function, Module, Value
 
 ARGUMENTS = (
     ("ptr", "T"),  # the tile's sums
-    ("i64", "ldt"),  # elements from row to row of them
     ("ptr", "C"),
-    ("ptr", "extra"),
+    ("ptr", "table"),
     ("i64", "batch"),
     ("i64", "row"),  # the tile's place in C
     ("i64", "column"),
-    ("i64", "rows"),
 )
+BATCH = Value("%batch", "i64")
+AT = (Value("%row", "i64"), Value("%column", "i64"))
+
+
+LINE = 64  # bytes of a cache line
+NEAR = 512 * 1024  # bytes of an array that the second cache holds anyway
+
+BYTE = np.dtype(np.int8)
+
+Writer = Callable[[Function, "Sums"], None]
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a vector of results belongs.
+class Sums:
+    """A tile of sums in scratch memory.
 
     Attributes
     ----------
-    c, extra : Value
-        Pointers: C[0, 0], and what the caller handed over.
-    batch, row, column : Value
-        i64: which product of a batch, and which element of it the first lane is.
-    lanes : int
-        Elements side by side: of a row of C, or if `turned` of a column of C.
+    rows, columns : int
+        Its size.
+    stride : int
+        Elements from row to row of it.
     turned : bool
-        Whether lanes follow one another down a column.
-    mask : Value or None
-        Lanes that exist; None if all do.
+        Whether its rows belong to columns of C.
     """
 
-    c: Value
-    extra: Value
-    batch: Value
-    row: Value
-    column: Value
-    lanes: int
+    rows: int
+    columns: int
+    stride: int
     turned: bool
-    mask: Value | None
-
-    def address(self, f: Function, base: Value, layout: Layout, dtype: np.dtype[np.generic]) -> Value:
-        """Return where the first lane's element of a matrix is; strides of 0 repeat a row or a column."""
-        for index, stride in ((self.row, layout.row), (self.column, layout.column)):
-            if stride:
-                base = f.at(base, index if stride == 1 else f.integer("mul", index, stride), dtype)
-        return base
-
-    def read(self, f: Function, base: Value, layout: Layout, dtype: np.dtype[np.generic]) -> Value:
-        """Return the elements of a matrix at this place, such as a bias: ``Layout(0, 1)``."""
-        place, step = self.address(f, base, layout, dtype), layout.row if self.turned else layout.column
-        if step == 0 or self.lanes == 1:
-            return f.spread(f.load(place, dtype), self.lanes)
-        if step == 1:
-            return f.masked_load(place, self.mask, dtype) if self.mask else f.load(place, dtype, self.lanes)
-        return f.gather(self._lanes(f, place, step, dtype), self._existing(f), dtype)
-
-    def write(
-        self, f: Function, value: Value, base: Value, layout: Layout, dtype: np.dtype[np.generic]
-    ) -> None:
-        """Store a vector at this place of a matrix."""
-        place, step = self.address(f, base, layout, dtype), layout.row if self.turned else layout.column
-        if self.lanes > 1 and step != 1:
-            f.scatter(value, self._lanes(f, place, step, dtype), self._existing(f), dtype)
-        elif self.mask:
-            f.masked_store(value, place, self.mask, dtype)
-        else:
-            f.store(value, place, dtype)
-
-    def _existing(self, f: Function) -> Value:
-        return self.mask or f.constant(1, "i1", self.lanes)
-
-    def _lanes(self, f: Function, place: Value, step: int, dtype: np.dtype[np.generic]) -> Value:
-        offsets = ", ".join(f"i64 {i * step}" for i in range(self.lanes))
-        return f.make(
-            f"getelementptr {memory_type(dtype)}, {place}, <{self.lanes} x i64> <{offsets}>",
-            "ptr",
-            self.lanes,
-        )
 
 
-Epilogue = Callable[[Function, Value, Place], None]
+@dataclass(frozen=True)
+class Epilogue:
+    """A loop over C that a product's sums go through.
 
-
-def finisher(module: Module, name: str, plan: Plan, panels: Panels, epilogue: Epilogue | None) -> str:
-    """Write the function that hands a tile's sums to an epilogue, row by row, unless it is there; return its name.
-
-    Without an epilogue the sums are stored.
+    Attributes
+    ----------
+    target : Target
+    loop : Loop
+    source : Load
+        The loop's node that stands for the sums.
+    corners : callable
+        ``corners(function, row, column)(access)`` writes the address of an array's element at a place in C.
     """
-    name = f"{name}_finish_{panels.vectors}_{panels.columns}"
-    if name in module.functions:
-        return name
-    f = Function(module, name, ARGUMENTS)
-    c, extra, batch, first, column = (
-        Value(f"%{x}", "ptr" if x in ("C", "extra") else "i64")
-        for x in ("C", "extra", "batch", "row", "column")
-    )
-    layout = plan.c.T if plan.turned else plan.c
 
-    def results(source: Value, row: Value, column: Value, lanes: int, mask: Value | None) -> None:
-        at = (column, row) if plan.turned else (row, column)
-        place = Place(c, extra, batch, *at, lanes, plan.turned, mask)
-        value = f.load(source, plan.dtype, lanes)
-        if epilogue:
-            epilogue(f, value, place)
-        else:
-            place.write(f, value, c, layout, plan.dtype)
+    target: Target
+    loop: Loop
+    source: Load
+    corners: Callable[[Function, Value, Value], Corner]
 
-    def line(i: Value, now: list[Value]) -> list[Value]:
-        row = f.integer("add", first, i)
-        whole, rest = divmod(panels.columns, plan.lanes)
-        for j in range(whole):
-            offset = j * plan.lanes
-            results(f.at(now[0], offset, plan.dtype), row, f.integer("add", column, offset), plan.lanes, None)
-        offset = whole * plan.lanes
-        if rest and plan.masks:
-            mask = f.first(Value(str(rest), "i64"), plan.lanes)
-            results(f.at(now[0], offset, plan.dtype), row, f.integer("add", column, offset), plan.lanes, mask)
-        elif rest:
+    @property
+    def light(self) -> bool:
+        """Whether it is to be written into kernels."""
+        return fits(self.loop)
 
-            def one(j: Value, _: list[Value]) -> list[Value]:
-                results(f.at(now[0], j, plan.dtype), row, f.integer("add", column, j), 1, None)
-                return []
+    def in_registers(self, f: Function, sums: list[list[Value]], mask: Value | None) -> None:
+        """Write what becomes of a tile's rows of vectors, where a kernel has them; C is not turned."""
+        corner = self.corners(f, *AT)
+        Registers(f, self.target, self.loop, self.source, sums, mask, corner).write()
 
-            f.loop(offset, panels.columns, 1, [], one)
-        return [f.at(now[0], Value("%ldt", "i64"), plan.dtype)]
+    def finish(self, f: Function, sums: Sums) -> None:
+        """Write what becomes of a tile, into a function with the ARGUMENTS."""
+        bases: dict[int, Value] = {}
+        corner = self.corners(f, *(reversed(AT) if sums.turned else AT))
 
-    f.loop(0, Value("%rows", "i64"), 1, [Value("%T", "ptr")], line)
-    f.finish()
+        def narrowed(access: Access, place: Value, strides: tuple[int, int]) -> Access:
+            part = Access(access.buffer, Layout((sums.rows, sums.columns), strides))
+            bases[id(part)] = place
+            return part
+
+        def within(access: Access) -> Access:
+            return narrowed(access, corner(access), _strides(access, sums))
+
+        new: dict[int, Node] = {}
+        for node in self.loop.nodes:
+            if node is self.source:
+                new[id(node)] = Load(narrowed(node.access, Value("%T", "ptr"), (sums.stride, 1)))
+            elif isinstance(node, Load):
+                new[id(node)] = Load(within(node.access))
+            elif isinstance(node, Apply):
+                args = tuple(new.get(id(a), a) for a in node.args)
+                new[id(node)] = Apply(node.function, args, node.params, node.dtype)
+        stores = [Store(new.get(id(s.node), s.node), within(s.access)) for s in self.loop.stores]
+        part = Loop((sums.rows, sums.columns), list(new.values()), stores)
+        emit_loop(f, self.target, part, lambda access: bases[id(access)])
+
+    def fetch(self, f: Function, sums: Sums) -> None:
+        """Write what asks for the memory that a tile needs, while its sums are still to be computed."""
+        corner = self.corners(f, *(reversed(AT) if sums.turned else AT))
+        for access in self._distant(sums):
+            start, size = corner(access), access.buffer.type.dtype.itemsize
+            step = _strides(access, sums)[0] * size
+
+            def row(_: Value, now: list[Value], size: int = size, step: int = step) -> list[Value]:
+                for offset in (*range(0, sums.columns * size, LINE), sums.columns * size - 1):
+                    f.prefetch(f.at(now[0], offset, BYTE))
+                return [f.at(now[0], step, BYTE)]
+
+            f.loop(0, sums.rows, 1, [start], row)
+
+    def far(self, sums: Sums) -> bool:
+        """Whether there is anything to fetch."""
+        return bool(self._distant(sums))
+
+    def _distant(self, sums: Sums) -> list[Access]:
+        """Return the arrays too large for the caches, that are walked line by line."""
+        found: dict[tuple[Buffer, Layout], Access] = {}
+        for access in accesses(self.loop):
+            row, column = _strides(access, sums)
+            large = access is not self.source.access and access.buffer.bytes > NEAR
+            if large and row != 0 and column == 1:
+                found[access.buffer, access.layout] = access
+        return list(found.values())
+
+
+def _strides(access: Access, sums: Sums) -> tuple[int, int]:
+    """Return an array's strides along the rows and columns of a tile."""
+    row, column = access.layout.strides[-2:]
+    return (column, row) if sums.turned else (row, column)
+
+
+def storing(target: Target, dtype: np.dtype[np.floating], c: Strides) -> Epilogue:
+    """Return what writes the sums to C as they are."""
+    buffer = Buffer(Type((1, 1), np.dtype(dtype)))
+    source = Load(Access(buffer, Layout((1, 1), (0, 0))))
+    loop = Loop((1, 1), [source], [Store(source, Access(buffer, Layout((1, 1), (c.row, c.column))))])
+
+    def corners(f: Function, row: Value, column: Value) -> Corner:
+        offset = f.integer("add", f.integer("mul", row, c.row), f.integer("mul", column, c.column))
+        place = f.at(Value("%C", "ptr"), offset, dtype)
+        return lambda access: place
+
+    return Epilogue(target, loop, source, corners)
+
+
+def called(module: Module, name: str, write: Writer, sums: Sums) -> str:
+    """Write one of an epilogue's functions for tiles of one size, unless it is there; return its name."""
+    name = f"{name}_{sums.rows}x{sums.columns}"
+    if name not in module.functions:
+        f = Function(module, name, ARGUMENTS)
+        write(f, sums)
+        f.finish()
     return name

@@ -14,15 +14,14 @@ import numpy as np
 
 from . import packing
 from .blocking import Layout, Panels, Plan, Rows, plan
-from .dot import dot_kernel
-from .epilogue import Epilogue, Place, finisher
-from .microkernel import Tile, kernel
+from .epilogue import Epilogue
 from .target import Target
 from .text import Function, Module, Value
+from .tile_steps import tile_steps
 
-__all__ = ["Epilogue", "Layout", "Place", "Product", "product"]
+__all__ = ["Epilogue", "Layout", "Product", "product"]
 
-OPERANDS = (("ptr", "A"), ("ptr", "B"), ("ptr", "C"), ("ptr", "work"), ("ptr", "extra"))
+OPERANDS = (("ptr", "A"), ("ptr", "B"), ("ptr", "C"), ("ptr", "work"), ("ptr", "table"), ("i64", "batch"))
 TOGETHER = 4  # tiles of A that are copied at once
 PACK = (("ptr", "A"), ("ptr", "B"), ("ptr", "work"), ("i64", "left"), ("i64", "right"))
 SLICE = (
@@ -31,7 +30,7 @@ SLICE = (
     ("ptr", "C"),
     ("ptr", "work"),
     ("ptr", "scratch"),
-    ("ptr", "extra"),
+    ("ptr", "table"),
     ("i64", "batch"),
     ("i64", "first"),
     ("i64", "last"),
@@ -47,12 +46,13 @@ class Product:
     Attributes
     ----------
     name : str
-        ``void name(ptr A, ptr B, ptr C, ptr work, ptr extra)``: all of it; `work` has work_bytes + scratch_bytes.
+        ``void name(ptr A, ptr B, ptr C, ptr work, ptr table, i64 batch)``: all of it; `work` has
+        work_bytes + scratch_bytes, `table` and `batch` are for the epilogue.
     pack : str
         ``void pack(ptr A, ptr B, ptr work, i64 left, i64 right)``: copy the panels from `left` to `right`
         (exclusive) to where slices read them; nothing to do if `work_bytes` is 0.
     slice : str
-        ``void slice(ptr A, ptr B, ptr C, ptr work, ptr scratch, ptr extra, i64 batch, i64 first, i64 last,
+        ``void slice(ptr A, ptr B, ptr C, ptr work, ptr scratch, ptr table, i64 batch, i64 first, i64 last,
         i64 left, i64 right)``: tiles `first` to `last` of the panels `left` to `right`, once those are packed.
     tiles, panels : int
         How many there are of each.
@@ -83,7 +83,6 @@ def product(
     b: Layout,
     c: Layout,
     epilogue: Epilogue | None = None,
-    batch: tuple[int, int, int, int] = (1, 0, 0, 0),
 ) -> Product:
     """Write the functions of a product.
 
@@ -98,10 +97,8 @@ def product(
         Each at least 1.
     a, b, c : Layout
         Strides of A[m, k], B[k, n] and C[m, n] in elements.
-    epilogue : callable, optional
-        ``epilogue(function, value, place)`` writes what becomes of a vector of sums; without it they are stored.
-    batch : (count, stride of A, stride of B, stride of C)
-        So many products, their matrices so many elements apart.
+    epilogue : Epilogue, optional
+        What becomes of the sums; without it they are stored.
 
     Examples
     --------
@@ -115,7 +112,7 @@ def product(
     writer = _Writer(module, name, cut, epilogue)
     writer.pack()
     writer.slice()
-    writer.whole(batch)
+    writer.whole()
     return Product(
         name,
         f"{name}_pack",
@@ -208,24 +205,15 @@ class _Writer:
             f.loop(start, stop, self.cut.block, [], block)
         f.finish()
 
-    def whole(self, batch: tuple[int, int, int, int]) -> None:
+    def whole(self) -> None:
         f, cut = Function(self.module, self.name, OPERANDS), self.cut
-        count, *strides = batch
         scratch = f.at(Value("%work", "ptr"), cut.shared, cut.dtype)
-
-        def one(i: Value, _: list[Value]) -> list[Value]:
-            a, b, c = (
-                self.affine(f, Value(f"%{x}", "ptr"), (i, s)) for x, s in zip("ABC", strides, strict=True)
-            )
-            if cut.shared:
-                f.do(f"call void @{self.name}_pack({a}, {b}, ptr %work, i64 0, i64 {cut.panel_count})")
-            f.do(
-                f"call void @{self.name}_slice({a}, {b}, {c}, ptr %work, {scratch}, ptr %extra, {i}, "
-                f"i64 0, i64 {cut.tile_count}, i64 0, i64 {cut.panel_count})"
-            )
-            return []
-
-        f.loop(0, count, 1, [], one)
+        if cut.shared:
+            f.do(f"call void @{self.name}_pack(ptr %A, ptr %B, ptr %work, i64 0, i64 {cut.panel_count})")
+        f.do(
+            f"call void @{self.name}_slice(ptr %A, ptr %B, ptr %C, ptr %work, {scratch}, ptr %table, i64 %batch, "
+            f"i64 0, i64 {cut.tile_count}, i64 0, i64 {cut.panel_count})"
+        )
         f.finish()
 
     # ---- places
@@ -292,17 +280,11 @@ class _Writer:
 
     def tile(self, f: Function, part: _Part, panels: Panels) -> _Call:
         """Return what writes the work on one tile, given its row, its column and where its panel of B is."""
-        cut, height = self.cut, part.rows.height
-        masked, lanes = cut.masks and panels.ragged, panels.columns - (panels.vectors - 1) * cut.lanes
-        straight = cut.straight(panels)
-        kind = Tile(cut.dtype, height, panels.vectors, cut.across, masked)
-        name = (
-            dot_kernel(self.module, cut.target, cut.dtype, masked)
-            if cut.dotted
-            else kernel(self.module, cut.target, kind)
-        )
-        finish = "" if straight else finisher(self.module, self.name, cut, panels, self.epilogue)
+        cut, straight = self.cut, self.cut.straight(panels)
+        steps = tile_steps(self.module, self.name, cut, part.rows.height, panels, self.epilogue)
+        lanes = panels.columns - (panels.vectors - 1) * cut.lanes
         count = part.terms.name if isinstance(part.terms, Value) else part.terms
+        final = str(part.final or Value("true", "i1"))
 
         def call(row: Value, column: Value | int, b: Value) -> None:
             a, lda = self.tile_of_a(f, part, row)
@@ -312,19 +294,23 @@ class _Writer:
                 to, ldt = f.at(Value("%scratch", "ptr"), cut.own_a, cut.dtype), cut.spill
             if cut.blocked and not straight:
                 to = self.affine(f, to, (f.integer("sub", row, part.begin), ldt), (column, 1))
+            at = f"{row}, i64 {column.name if isinstance(column, Value) else column}"
+            place = f"ptr %table, i64 %batch, {at}"
+
+            def finally_(name: str) -> None:
+                if name and part.final:
+                    f.when(part.final, lambda: f.do(f"call void @{name}({to}, ptr %C, {place})"))
+                elif name:
+                    f.do(f"call void @{name}({to}, ptr %C, {place})")
+
+            finally_(steps.fetch)
             ldb = cut.b.column if cut.dotted else cut.b.row if panels.in_place else panels.width
-            f.do(
-                f"call void @{name}({a}, i64 {lda}, {b}, i64 {ldb}, i64 {count}, {to}, i64 {ldt}, "
-                f"{part.more}, i64 {lanes})"
+            arguments = (
+                f"{a}, i64 {lda}, {b}, i64 {ldb}, i64 {count}, {to}, i64 {ldt}, {part.more}, i64 {lanes}"
             )
-            if straight:
-                return
-            at = column.name if isinstance(column, Value) else column
-            use = f"call void @{finish}({to}, i64 {ldt}, ptr %C, ptr %extra, i64 %batch, {row}, i64 {at}, i64 {height})"
-            if part.final:
-                f.when(part.final, lambda: f.do(use))
-            else:
-                f.do(use)
+            more = f", {place}, {final}" if steps.finishes else ""
+            f.do(f"call void @{steps.kernel}({arguments}{more})")
+            finally_(steps.finish)
 
         return call
 

@@ -148,3 +148,31 @@ class Special(Kernel):
     def writes(self) -> list[Buffer]:
         """Return the buffer of its result."""
         return [self.output.buffer]
+
+
+@dataclass(eq=False)
+class Contraction(Special):
+    """A product of matrices, and the loop over its result that its sums go through.
+
+    Without a loop the sums are written to `output`; with one, `output` is written only if the loop does it.
+    """
+
+    loop: Loop | None = None
+    sums: Load | None = None  # the loop's node that stands for the sums
+
+    @property
+    def tiled(self) -> bool:
+        """Whether the product goes by tiles: float32 and float64, and nothing empty."""
+        dtype = self.output.buffer.type.dtype
+        sizes = (*self.inputs[0].layout.shape, *self.output.layout.shape)
+        return dtype.itemsize >= 4 and dtype.kind == "f" and 0 not in sizes
+
+    def reads(self) -> list[Buffer]:
+        """Return the buffers of its inputs, and those that the loop loads from."""
+        loads = self.loop.nodes if self.loop else ()
+        others = [n.access.buffer for n in loads if isinstance(n, Load) and n is not self.sums]
+        return super().reads() + others
+
+    def writes(self) -> list[Buffer]:
+        """Return the buffers that it stores to."""
+        return self.loop.writes() if self.loop else super().writes()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,8 @@ from .nest import Axis, accesses, nest
 from .target import Target
 from .text import Function, Value, value_type
 from .vocabulary import compute, convert
+
+FEW = 4  # vectors that are written one after the other instead of in a loop
 
 Addresses = Callable[[Access], Value]
 """From an access to the address of its buffer's first element."""
@@ -65,20 +67,21 @@ class _Emitter:
         self.bases = [function.at(address(a), a.layout.offset, a.buffer.type.dtype) for a in accesses(loop)]
         self.lanes = self._lanes()
         self.count = 0  # how many lanes of a piece exist; 0 for all
-        self.fixed: dict[tuple[int, int], Value] = {}
-        self.varying = self._varying()
+        self.still: dict[tuple[int, int], Value] = {}  # values that are the same everywhere
+        self.fixed: dict[tuple[int, int], Value] = {}  # and those that are along the innermost axis
+        self.varying = self._changing([self.axes[-1]])
 
     def _lanes(self) -> int:
         """Return as many lanes as a vector of the smallest floats, or integers, among the nodes holds."""
         sizes = [max(n.dtype.itemsize, 4) for n in self.loop.nodes if n.dtype.kind != "b"]
         return self.target.lanes(min(sizes, default=4))
 
-    def _varying(self) -> set[int]:
-        """Return the nodes whose values change along the innermost axis."""
+    def _changing(self, axes: Sequence[Axis]) -> set[int]:
+        """Return the nodes whose values change along one of the axes."""
         found: set[int] = set()
         for node in self.loop.nodes:
             if isinstance(node, Load):
-                moves = self.inner.strides[self._index(node.access)] != 0
+                moves = any(axis.strides[self._index(node.access)] != 0 for axis in axes)
             else:
                 moves = isinstance(node, Apply) and any(id(a) in found for a in node.args)
             if moves:
@@ -91,8 +94,22 @@ class _Emitter:
     # ---- the nest
 
     def emit(self) -> None:
-        if all(axis.length for axis in self.axes):
-            self._walk(0, self.bases)
+        if not all(axis.length for axis in self.axes):
+            return
+        moving = self._changing(self.axes)
+        self._settle(self.still, [n for n in self.loop.nodes if id(n) not in moving], self.bases)
+        self._walk(0, self.bases)
+
+    def _settle(
+        self, known: dict[tuple[int, int], Value], nodes: Sequence[Node], pointers: list[Value]
+    ) -> None:
+        """Compute what does not change from here on, once, and spread it over a vector."""
+        self.fixed = known
+        for node in nodes:
+            if (id(node), 1) not in known:
+                known[id(node), 1] = self._compute(node, pointers, 1, known)
+                if self.axes[-1].length >= self.lanes:
+                    known[id(node), self.lanes] = self.f.spread(known[id(node), 1], self.lanes)
 
     def _walk(self, depth: int, pointers: list[Value]) -> None:
         axis = self.axes[depth]
@@ -125,21 +142,18 @@ class _Emitter:
         return moved
 
     def _innermost(self, axis: Axis, pointers: list[Value]) -> None:
-        self.fixed = {}
-        for node in self.loop.nodes:
-            if id(node) not in self.varying:
-                self.fixed[id(node), 1] = self._compute(node, pointers, 1, self.fixed)
+        still = [n for n in self.loop.nodes if id(n) not in self.varying]
+        self._settle(dict(self.still), still, pointers)
         lanes = self.lanes
         main = axis.length // lanes * lanes
         tail = self._tail(axis.length - main)
-        if main:
-            for (key, _), value in list(self.fixed.items()):
-                self.fixed[key, lanes] = self.f.spread(value, lanes)
         inside = [f for i, f in enumerate(self.loop.folds) if axis.folded[i]]
         start = [self._identity(fold, lanes) for fold in inside]
         sums: list[Value] = []
-        if main == lanes:
-            sums = self._piece(0, lanes, axis, pointers, start)
+        if 0 < main <= FEW * lanes and self._bounds(-1) == (0, axis.length):
+            sums = start
+            for at in range(0, main, lanes):
+                sums = self._piece(at, lanes, axis, pointers, sums)
         elif main:
             sums = self.f.loop(
                 *self._vectors(main), lanes, start, lambda i, c: self._piece(i, lanes, axis, pointers, c)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
+
+from ..core.types import Type
 from .kernels import Buffer, Kernel
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector
@@ -12,6 +16,13 @@ ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 def aligned(size: int) -> int:
     """Return the size rounded up to whole cache lines."""
     return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+def empty(type: Type) -> np.ndarray[Any, Any]:
+    """Return an array of this type that begins with a cache line, so that no vector of it lies on two."""
+    block = np.empty(type.size * type.dtype.itemsize + ALIGNMENT, np.uint8)
+    start = -block.__array_interface__["data"][0] % ALIGNMENT
+    return block[start : start + type.size * type.dtype.itemsize].view(type.dtype).reshape(type.shape)
 
 
 def lifetimes(kernels: Sequence[Kernel]) -> dict[Buffer, tuple[int, int]]:

@@ -6,7 +6,7 @@ chain of multiply-adds in the order of k; a later call goes on where the last on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,16 +67,34 @@ def multiply_add(f: Function, target: Target, a: Value, b: Value, c: Value) -> V
     return f.binary("fadd", c, f.binary("fmul", a, b))
 
 
-def kernel(module: Module, target: Target, tile: Tile) -> str:
-    """Write a tile's kernel unless the module has it, and return its name."""
-    if tile.name not in module.functions:
-        _Kernel(module, target, tile).write()
-    return tile.name
+Finish = Callable[[Function, list[list[Value]], "Value | None"], None]
+"""Writes what becomes of rows of sums; of each row's last vector only the lanes of the mask exist, if there is one."""
+
+FINISHED = (
+    *ARGUMENTS,
+    ("ptr", "table"),
+    ("i64", "batch"),
+    ("i64", "row"),
+    ("i64", "column"),
+    ("i1", "final"),
+)
+"""What a kernel with a finish gets: where its tile is in C, and whether its sums are complete then."""
+
+
+def kernel(module: Module, target: Target, tile: Tile, name: str = "", finish: Finish | None = None) -> str:
+    """Write a tile's kernel unless the module has it, and return its name.
+
+    One with a finish has a name of its own; it goes to T only with sums that are not complete.
+    """
+    name += tile.name
+    if name not in module.functions:
+        _Kernel(module, target, tile, name, finish).write()
+    return name
 
 
 class _Kernel:
-    def __init__(self, module: Module, target: Target, tile: Tile) -> None:
-        self.f = Function(module, tile.name, ARGUMENTS)
+    def __init__(self, module: Module, target: Target, tile: Tile, name: str, finish: Finish | None) -> None:
+        self.f, self.finish = Function(module, name, FINISHED if finish else ARGUMENTS), finish
         self.target, self.tile = target, tile
         self.element = memory_type(tile.dtype)
         self.lanes = target.lanes(tile.dtype.itemsize)
@@ -151,6 +169,21 @@ class _Kernel:
         return out
 
     def end(self, sums: list[Value]) -> None:
+        f, finish, count = self.f, self.finish, self.tile.vectors
+        if not finish:
+            self.put_down(sums)
+            return
+        rows = [sums[i : i + count] for i in range(0, len(sums), count)]
+        complete, partial = f.fresh("complete"), f.fresh("partial")
+        f.do(f"br i1 %final, label %{complete}, label %{partial}")
+        f.label(partial)
+        self.put_down(sums)
+        f.do("ret void")
+        f.label(complete)
+        finish(f, rows, self.mask)
+
+    def put_down(self, sums: list[Value]) -> None:
+        """Write the sums to T."""
         for value, (place, last) in zip(sums, self.places(), strict=True):
             if last and self.mask:
                 self.f.masked_store(value, place, self.mask, self.tile.dtype)

@@ -13,11 +13,13 @@ import numpy as np
 
 from .blocking import Layout as Strides
 from .cutting import Blocks, panel_cut, product_cut, product_time, wanted
-from .frame import EXTRA, NUMBER, WHO, Frame, chunk_function
+from .epilogue import BATCH, Epilogue
+from .frame import EXTRA, NUMBER, TABLE, WHO, Frame, chunk_function
 from .gemm import Product, product
-from .kernels import Access, Special
+from .kernels import Access, Contraction
+from .registers import Corner
 from .target import Target
-from .text import Function, Module, Value, value_type
+from .text import Function, Value, value_type
 from .vocabulary import compute
 
 
@@ -30,14 +32,14 @@ class Memory:
     cut: bool = False
 
 
-def emit_product(frame: Frame, target: Target, kernel: Special, name: str) -> Memory:
+def emit_product(frame: Frame, target: Target, kernel: Contraction, name: str) -> Memory:
     """Write a product into a kernel's function, and beside it what the function calls."""
     count = math.prod(kernel.output.layout.shape[:-2])
-    frame.find(*kernel.inputs, kernel.output)
-    if not _tiled(kernel):
+    _find(frame, kernel)
+    if not kernel.tiled:
         _each(frame.f, count, lambda i: _by_elements(frame.f, target, kernel, _Matrices(frame, kernel, i).at))
         return Memory()
-    made, time = _written(frame.f.module, target, kernel, name)
+    made, time = _written(frame, target, kernel, name)
     blocks = product_cut(made, time)
     if blocks is not None:
         return _shared(frame, kernel, made, blocks, count)
@@ -49,32 +51,41 @@ def emit_product(frame: Frame, target: Target, kernel: Special, name: str) -> Me
     return Memory(own=made.work_bytes + made.scratch_bytes)
 
 
-def _tiled(kernel: Special) -> bool:
-    """Whether the product goes by tiles: float32 and float64, and nothing empty."""
-    sizes = (*kernel.inputs[0].layout.shape, *kernel.output.layout.shape)
-    return (
-        kernel.output.buffer.type.dtype.itemsize >= 4
-        and kernel.output.buffer.type.dtype.kind == "f"
-        and 0 not in sizes
-    )
-
-
-def _written(module: Module, target: Target, kernel: Special, name: str) -> tuple[Product, float]:
+def _written(frame: Frame, target: Target, kernel: Contraction, name: str) -> tuple[Product, float]:
     """Write the functions of the product of two matrices; return them, and about how long it takes."""
     a, b, c = (access.layout for access in (*kernel.inputs, kernel.output))
     shape = (a.shape[-2], b.shape[-1], a.shape[-1])
-    strides = [Strides(layout.strides[-2], layout.strides[-1]) for layout in (a, b, c)]
+    left, right, result = (Strides(layout.strides[-2], layout.strides[-1]) for layout in (a, b, c))
     dtype = kernel.output.buffer.type.dtype
-    made = product(module, name, target, dtype, shape, *strides)  # type: ignore[arg-type]  # a float, as _tiled says
+    through = _through(frame, target, kernel)
+    made = product(frame.f.module, name, target, dtype, shape, left, right, result, through)  # type: ignore[arg-type]  # a float, as it is tiled
     return made, product_time(target, dtype.itemsize, *shape)
+
+
+def _through(frame: Frame, target: Target, kernel: Contraction) -> Epilogue | None:
+    """Return the loop that a product's sums go through, if there is one."""
+
+    def corners(f: Function, row: Value, column: Value) -> Corner:
+        matrices = _Matrices(frame.within(f), kernel, BATCH)
+        return lambda access: matrices.at(access, row, column)
+
+    if kernel.loop is None or kernel.sums is None:
+        return None
+    return Epilogue(target, kernel.loop, kernel.sums, corners)
+
+
+def _find(frame: Frame, kernel: Contraction) -> None:
+    """Read the addresses of a product's matrices now, for all that follows."""
+    frame.find(*kernel.inputs, *([] if kernel.loop else [kernel.output]))
 
 
 class _Matrices:
     """The matrices of a product in a batch, by its number."""
 
-    def __init__(self, frame: Frame, kernel: Special, number: Value) -> None:
+    def __init__(self, frame: Frame, kernel: Contraction, number: Value) -> None:
         self.frame, self.f = frame, frame.f
         self.a, self.b, self.c = (*kernel.inputs, kernel.output)
+        self.through, self.number = kernel.loop is not None, number
         shape = self.c.layout.shape[:-2]
         self.batch: list[Value] = []
         for axis, length in enumerate(shape):
@@ -82,17 +93,17 @@ class _Matrices:
             self.batch.append(self.f.integer("urem", index, length))
 
     def at(self, access: Access, row: Value | int = 0, column: Value | int = 0) -> Value:
-        """Return the address of an element of a, b or c."""
+        """Return the address of an element of a, b, c or another array over the index space of c."""
         offset: Value | int = access.layout.offset
         for index, stride in zip([*self.batch, row, column], access.layout.strides, strict=True):
             if stride and index != 0:
                 offset = self.f.integer("add", self.f.integer("mul", index, stride), offset)
-        return self.f.at(self.frame.address(access), offset, self.c.buffer.type.dtype)
+        return self.f.at(self.frame.address(access), offset, access.buffer.type.dtype)
 
     @property
     def all(self) -> list[Value]:
-        """The addresses of the three."""
-        return [self.at(self.a), self.at(self.b), self.at(self.c)]
+        """The addresses of the three; none of c if a loop takes the sums."""
+        return [self.at(self.a), self.at(self.b), Value("null", "ptr") if self.through else self.at(self.c)]
 
 
 def _call(f: Function, name: str, *arguments: Value | int | str) -> None:
@@ -100,7 +111,7 @@ def _call(f: Function, name: str, *arguments: Value | int | str) -> None:
 
 
 def _whole(matrices: _Matrices, made: Product, memory: Value) -> None:
-    _call(matrices.f, made.name, *matrices.all, memory, "ptr null")
+    _call(matrices.f, made.name, *matrices.all, memory, TABLE, matrices.number)
 
 
 def _each(f: Function, count: Value | int, body: Callable[[Value], None], first: Value | int = 0) -> None:
@@ -111,7 +122,7 @@ def _each(f: Function, count: Value | int, body: Callable[[Value], None], first:
     f.loop(first, count, 1, [], one)
 
 
-def _spread(frame: Frame, kernel: Special, made: Product, count: int, step: int) -> Memory:
+def _spread(frame: Frame, kernel: Contraction, made: Product, count: int, step: int) -> Memory:
     """Share out whole products, some at a time."""
     f, own = frame.f, made.work_bytes + made.scratch_bytes
     several = Function(
@@ -120,7 +131,7 @@ def _spread(frame: Frame, kernel: Special, made: Product, count: int, step: int)
         [("ptr", "table"), ("i64", "who"), ("i64", "first"), ("i64", "last")],
     )
     inside = frame.within(several)
-    inside.find(*kernel.inputs, kernel.output)
+    _find(inside, kernel)
     memory = inside.scratch(several.integer("mul", WHO, own))
     first, last = Value("%first", "i64"), Value("%last", "i64")
     _each(several, last, lambda i: _whole(_Matrices(inside, kernel, i), made, memory), first)
@@ -134,7 +145,7 @@ def _spread(frame: Frame, kernel: Special, made: Product, count: int, step: int)
     return Memory(0, own, True)
 
 
-def _shared(frame: Frame, kernel: Special, made: Product, blocks: Blocks, count: int) -> Memory:
+def _shared(frame: Frame, kernel: Contraction, made: Product, blocks: Blocks, count: int) -> Memory:
     """Share out blocks of each product, after its panels."""
     f, chunk = frame.f, chunk_function(frame.f.module, f"{made.name}_chunk")
     inside = frame.within(chunk)
@@ -144,7 +155,7 @@ def _shared(frame: Frame, kernel: Special, made: Product, blocks: Blocks, count:
         start = chunk.integer("mul", chunk.integer(index, NUMBER, blocks.across), step)
         bounds += [start, chunk.integer("add", start, step)]
     matrices = _Matrices(inside, kernel, EXTRA)
-    _call(chunk, made.slice, *matrices.all, inside.scratch(), inside.scratch(own), "ptr null", 0, *bounds)
+    _call(chunk, made.slice, *matrices.all, inside.scratch(), inside.scratch(own), TABLE, EXTRA, *bounds)
     chunk.finish()
     copy = _copying(frame, kernel, made)
     start, rest = frame.scratch(), frame.scratch(made.work_bytes)
@@ -154,7 +165,7 @@ def _shared(frame: Frame, kernel: Special, made: Product, blocks: Blocks, count:
         copy([*operands[:2], start], i)
 
         def alone() -> None:
-            _call(f, made.slice, *operands, start, rest, "ptr null", 0, 0, made.tiles, 0, made.panels)
+            _call(f, made.slice, *operands, start, rest, TABLE, i, 0, made.tiles, 0, made.panels)
 
         frame.share(chunk.name, blocks.chunks, alone, i)
 
@@ -162,7 +173,7 @@ def _shared(frame: Frame, kernel: Special, made: Product, blocks: Blocks, count:
     return Memory(made.work_bytes, made.scratch_bytes, True)
 
 
-def _copying(frame: Frame, kernel: Special, made: Product) -> Callable[[list[Value], Value], None]:
+def _copying(frame: Frame, kernel: Contraction, made: Product) -> Callable[[list[Value], Value], None]:
     """Return what writes the copying of a product's panels, from its operands; shared out if there are enough."""
     cut = panel_cut(made)
 
@@ -182,7 +193,7 @@ def _copying(frame: Frame, kernel: Special, made: Product) -> Callable[[list[Val
 
 
 def _by_elements(
-    f: Function, target: Target, kernel: Special, at: Callable[[Access, Value, Value], Value]
+    f: Function, target: Target, kernel: Contraction, at: Callable[[Access, Value, Value], Value]
 ) -> None:
     a, b, c = (*kernel.inputs, kernel.output)
     dtype = c.buffer.type.dtype

@@ -15,13 +15,12 @@ from typing import Any
 import numpy as np
 
 from ..core.graph import Graph
-from ..core.lowering import Contract
 from .cache import Code, cached
 from .cut_loops import emit_cut_loop
 from .engine import Native, assemble, making
 from .frame import FAILED, STATUS, Frame, Places
 from .identity import digest
-from .kernels import Buffer, Kernel, Loop, Special
+from .kernels import Buffer, Contraction, Kernel, Loop, Special
 from .memory import ALIGNMENT, aligned, plan
 from .products import Memory, emit_product
 from .schedule import Schedule, schedule
@@ -79,13 +78,12 @@ class Program:
         frame = Frame(f, self.places)
         if isinstance(kernel, Loop):
             self._need(emit_cut_loop(frame, self.target, kernel))
+        elif isinstance(kernel, Contraction):
+            self._need(emit_product(frame, self.target, kernel, f"product{number}"))
         else:
             assert isinstance(kernel, Special)
-            if isinstance(kernel.lowering, Contract):
-                self._need(emit_product(frame, self.target, kernel, f"product{number}"))
-            else:
-                self._need(Memory(scratch_bytes(kernel)))
-                emit_special(f, self.target, kernel, frame.address, frame.scratch(), frame.slot(STATUS))
+            self._need(Memory(scratch_bytes(kernel)))
+            emit_special(f, self.target, kernel, frame.address, frame.scratch(), frame.slot(STATUS))
         f.finish()
         self.shared.append(frame.shared)
         return f.name

@@ -14,12 +14,17 @@ from typing import Any
 import numpy as np
 
 from ..core.graph import Graph
+from ..core.types import type_of
 from .frame import FAILED
+from .memory import empty
 from .program import Program
 from .target import Target
 from .text import Function, Module, Value
 
 I64 = np.dtype(np.int64)
+NEXT = 64 * 1024  # bytes of a mini-batch, at most, that are asked for a step ahead
+AHEAD = 8 * 1024  # and how far ahead the rows of a larger one are
+LINE = 64  # bytes of a cache line
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,9 @@ class Repeat(Program):
                 def copy(
                     r: Value, _: list[Value], size: int = size, source: Value = source, target: Value = target
                 ) -> list[Value]:
-                    row = f.load(f.at(rows, f.integer("add", first, r), I64), I64)
+                    at = f.integer("add", first, r)
+                    self._fetch(f, rows, at, source, size, batch)
+                    row = f.load(f.at(rows, at, I64), I64)
                     f.copy_bytes(self._byte(f, target, r, size), self._byte(f, source, row, size), size)
                     return []
 
@@ -85,6 +92,19 @@ class Repeat(Program):
 
         f.loop(0, Value("%steps", "i64"), 1, [], step)
         f.finish()
+
+    def _fetch(self, f: Function, rows: Value, at: Value, source: Value, size: int, batch: int) -> None:
+        """Ask for a row that is copied soon: of the next step, or some rows on in a large batch."""
+        distance = batch if batch * size <= NEXT else -(-AHEAD // size)
+        last = f.integer("sub", f.integer("mul", Value("%steps", "i64"), batch), 1)
+        soon = f.call("llvm.smin", f.integer("add", at, distance), last)
+        row = self._byte(f, source, f.load(f.at(rows, soon, I64), I64), size)
+
+        def line(i: Value, _: list[Value]) -> list[Value]:
+            f.prefetch(self._byte(f, row, i, 1))
+            return []
+
+        f.loop(0, size, LINE, [], line)
 
     def _entry(self, f: Function, array: Value, i: int) -> Value:
         place = f.make(f"getelementptr ptr, {array}, i64 {i}", "ptr")
@@ -108,8 +128,10 @@ class Carried:
     """What steps hand on: the arrays now, and room for the next."""
 
     def __init__(self, arrays: Sequence[np.ndarray[Any, Any]]) -> None:
-        self.now = [np.array(a, order="C") for a in arrays]
-        self.next = [np.empty_like(a) for a in self.now]
+        self.now = [empty(type_of(a)) for a in arrays]
+        self.next = [empty(type_of(a)) for a in arrays]
+        for array, given in zip(self.now, arrays, strict=True):
+            array[...] = given
 
 
 class Repeating:
@@ -118,8 +140,8 @@ class Repeating:
     def __init__(self, step: Repeat, carried: Carried, data: Sequence[np.ndarray[Any, Any]]) -> None:
         self.step, self.carried = step, carried
         schedule, n = step.schedule, step.roles.carried
-        self.batch = [np.empty(b.type.shape, b.type.dtype) for b in schedule.inputs[n:]]
-        self.rest = [np.empty(b.type.shape, b.type.dtype) for b in schedule.outputs[n:]]
+        self.batch = [empty(b.type) for b in schedule.inputs[n:]]
+        self.rest = [empty(b.type) for b in schedule.outputs[n:]]
         self.data = [np.require(d, b.type.dtype, "C") for d, b in zip(data, schedule.inputs[n:], strict=True)]
         self.constants = [array for _, array in schedule.constants]
 

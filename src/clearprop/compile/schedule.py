@@ -16,7 +16,21 @@ import numpy as np
 from ..core.graph import Atom, Const, Eqn, Graph, Var
 from ..core.lowering import Contract, Fold, Layout, Map, Place, View, contiguous
 from ..core.types import Type
-from .kernels import Access, Apply, Buffer, Folded, Kernel, Load, Loop, Node, Number, Special, Store
+from .fusion import fused
+from .kernels import (
+    Access,
+    Apply,
+    Buffer,
+    Contraction,
+    Folded,
+    Kernel,
+    Load,
+    Loop,
+    Node,
+    Number,
+    Special,
+    Store,
+)
 
 
 @dataclass
@@ -79,9 +93,9 @@ class _Scheduler:
         for atom, buffer in zip(self.graph.outputs, self.outputs, strict=True):
             if not isinstance(atom, Var) or self._memory(atom).buffer is not buffer:
                 self._copy(atom, Access(buffer, contiguous(atom.type.shape)))
-        constants = tuple(self.constants.values())
+        kernels, constants = fused(self.kernels), tuple(self.constants.values())
         outside = (self.inputs, tuple(self.outputs), constants)
-        return Schedule(tuple(self.kernels), *outside, self.origins, self.holds)
+        return Schedule(tuple(kernels), *outside, self.origins, self.holds)
 
     # ---- one equation
 
@@ -97,9 +111,10 @@ class _Scheduler:
             self._place(eqn, kind)
         else:
             assert kind is not None
-            inputs = [self._memory(a) if isinstance(kind, Contract) else self._packed(a) for a in eqn.inputs]
+            product = isinstance(kind, Contract)
+            inputs = [self._memory(a) if product else self._packed(a) for a in eqn.inputs]
             access = self._fresh(out)
-            kernel = Special(kind, inputs, access, eqn.params)
+            kernel = (Contraction if product else Special)(kind, inputs, access, eqn.params)
             self.kernels.append(kernel)
             self.origins[kernel] = eqn
             self.values[out] = Known(len(self.kernels) - 1, access=access)

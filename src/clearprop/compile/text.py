@@ -287,6 +287,11 @@ class Function:
         self.module.declare(name, f"void @{name}({value.type}, {pointers.type}, i32, {mask.type})")
         self.do(f"call void @{name}({value}, {pointers}, i32 {dtype.itemsize}, {mask})")
 
+    def prefetch(self, place: Value) -> None:
+        """Ask for the cache line at an address, whether it is memory or not."""
+        self.module.declare("llvm.prefetch.p0", "void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+        self.do(f"call void @llvm.prefetch.p0({place}, i32 0, i32 3, i32 1)")
+
     def copy_bytes(self, to: Value, source: Value, size: int) -> None:
         """Copy so many bytes between places that do not overlap."""
         self.module.declare("llvm.memcpy.p0.p0.i64", "void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)")

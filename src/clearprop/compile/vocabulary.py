@@ -17,6 +17,7 @@ from . import (
     division,
     error_function,
     exponential,
+    lanes,
     logarithm,
     power,
     rounding,
@@ -107,6 +108,16 @@ FUNCTIONS: dict[str, Callable[..., Lanes]] = {
     "invert": Lanes.__invert__,
 }
 """``FUNCTIONS[name](*operands, **params)`` writes a function of Lanes; float16 only through `compute`."""
+
+
+LONG = 15  # cycles of a vector in a function that is not simple
+SIMPLE = (arithmetic.__name__, lanes.__name__)  # where those are written that take a cycle or so
+
+
+def weight(name: str) -> int:
+    """Return about how many cycles a function takes."""
+    written = getattr(FUNCTIONS.get(name), "__module__", arithmetic.__name__)
+    return 1 if written in SIMPLE else LONG
 
 
 def compute(
