@@ -18,7 +18,7 @@ from . import (
     random,
 )
 from ._version import __version__
-from .api import check_grads, grad, hessian, hvp, jit, jvp, make_graph, value_and_grad, vjp
+from .api import check_grads, grad, hessian, hvp, jit, jvp, make_graph, profile, show, value_and_grad, vjp
 from .compile.threads import get_threads, set_threads
 from .core import errors, tree
 from .ops.activations import (
@@ -70,11 +70,13 @@ __all__ = [
     "nn",
     "one_hot",
     "optim",
+    "profile",
     "r2_score",
     "random",
     "relu",
     "scatter_add",
     "set_threads",
+    "show",
     "sigmoid",
     "silu",
     "softmax",

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import threading
 import warnings
-from collections.abc import Callable, Collection, Hashable, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +18,12 @@ from ..core.traced import Traced
 from ..core.types import type_of
 from ..transform.simplify import simplify
 from .arguments import Argnums, Arguments, delivered, function_name, named
+from .inside import Inside, has_llvm, says_inside
+
+if TYPE_CHECKING:
+    from ..compile.program import Program
+    from ..compile.target import Target
+    from ..compile.timed import Timed
 
 Runner = Callable[[Sequence[Any]], list[Any]]
 
@@ -74,15 +79,7 @@ def jit(
     def compiled(*args: Any, **kwargs: Any) -> Any:
         if any(isinstance(leaf, Traced) for leaf in tree.leaves((args, kwargs))):
             return function(*args, **kwargs)
-        static = named("static_argnums", static_argnums, len(args))
-        donated = named("donate_argnums", donate_argnums, len(args)) if donate_argnums != () else set()
-        if donated & static:
-            raise SettingError(
-                f"jit of {function_name(function)}: arguments {sorted(donated & static)} are settings"
-            )
-        call = Arguments(
-            function, args, kwargs, [n for n in range(len(args)) if n not in static], numbers=False
-        )
+        static, donated, call = _opened(function, static_argnums, donate_argnums, args, kwargs)
         given = (tuple(args[n] for n in sorted(static)), tuple(sorted(kwargs.items())))
         key = (*map(_exact, call.structures), *map(type_of, call.leaves), _exact(given))
         try:
@@ -104,7 +101,61 @@ def jit(
             raise type(error)(f"the jitted {function_name(function)}: {said}") from None
         return tree.unflatten(structure, delivered(results, kept))
 
+    says_inside(compiled, functools.partial(Jitted, function, static_argnums, donate_argnums=donate_argnums))
     return compiled
+
+
+def _opened(
+    function: Callable[..., Any],
+    static_argnums: Argnums,
+    donate_argnums: Argnums,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+) -> tuple[set[int], set[int], Arguments]:
+    """Return which arguments are settings and which are donated, and the call with all but settings opened."""
+    static = named("static_argnums", static_argnums, len(args))
+    donated = named("donate_argnums", donate_argnums, len(args)) if donate_argnums != () else set()
+    if donated & static:
+        raise SettingError(
+            f"jit of {function_name(function)}: arguments {sorted(donated & static)} are settings"
+        )
+    opened = [n for n in range(len(args)) if n not in static]
+    return static, donated, Arguments(function, args, kwargs, opened, numbers=False)
+
+
+class Jitted(Inside):
+    """What `jit` makes of a function for some arguments."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        static_argnums: Argnums,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        donate_argnums: Argnums = (),
+    ) -> None:
+        _, donated, call = _opened(function, static_argnums, donate_argnums, args, kwargs)
+        with _recording:
+            self.graph, _ = _recorded(call)
+        self.leaves, self.donated = call.leaves, call.leaves_of(donated)
+
+    def program(self, target: Target) -> Program:
+        """Return the program."""
+        from ..compile.program import Program
+
+        return Program(self.graph, target, self.donated)
+
+    def timed(self) -> tuple[Timed, Callable[[int], Any]]:
+        """Return the program with clocks, and what calls it with these arguments."""
+        from ..compile.timed import Timed
+
+        made, leaves = Timed(self.graph), [np.array(leaf, order="C") for leaf in self.leaves]
+
+        def run(times: int) -> None:
+            for _ in range(times):
+                made(leaves)
+
+        return made, run
 
 
 def _exact(value: Any) -> Hashable:
@@ -135,6 +186,12 @@ def _kept(call: Arguments, donated: Collection[int]) -> list[Any]:
 
 
 def _make(call: Arguments, donated: Collection[int]) -> tuple[Runner, tree.Structure]:
+    graph, structure = _recorded(call)
+    return runner(graph, call.leaves_of(donated)), structure
+
+
+def _recorded(call: Arguments) -> tuple[Graph, tree.Structure]:
+    """Return the simplified graph of a call, and the structure of its result."""
     out: list[tree.Structure] = []
 
     def flat(*leaves: Any) -> list[Any]:
@@ -148,7 +205,7 @@ def _make(call: Arguments, donated: Collection[int]) -> tuple[Runner, tree.Struc
             f"the jitted {function_name(call.function)} uses traced values of an outer function that are not "
             f"its arguments; pass them as arguments"
         )
-    return runner(simplify(graph.owning_constants()), call.leaves_of(donated)), out[0]
+    return simplify(graph.owning_constants()), out[0]
 
 
 def runner(graph: Graph, donated: Collection[int] = ()) -> Runner:
@@ -166,7 +223,7 @@ def runner(graph: Graph, donated: Collection[int] = ()) -> Runner:
 @functools.cache
 def native_code() -> bool:
     """Tell whether native code can be made; the first time that it cannot, warn."""
-    if importlib.util.find_spec("llvmlite") is not None:
+    if has_llvm():
         return True
     warnings.warn(
         "llvmlite is not installed: clearprop computes with NumPy, slower", RuntimeWarning, stacklevel=2

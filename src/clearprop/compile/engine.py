@@ -48,6 +48,12 @@ def assemble(text: str, target: Target) -> bytes:
         return code
 
 
+def assembly(text: str, target: Target) -> str:
+    """Return the machine code of LLVM text as people read it."""
+    with making, _ready().parse_assembly(text) as module, machine(target) as made_for:
+        return str(made_for.emit_assembly(module))
+
+
 def _free(engine: Any) -> None:
     with making:  # LLVM has a lock of its own, which a child would find locked
         engine.close()

@@ -58,6 +58,7 @@ class Program:
         # Scratch memory of the kernel that needs most, and of each further thread, -1 if nothing is cut;
         # known when the text is written.
         self.needed, self.own = 0, -1
+        self.shared: list[dict[str, int]] = []  # of each kernel, what `Frame.share` notes; likewise
 
     # ---- text
 
@@ -67,11 +68,15 @@ class Program:
         module = Module()
         names = [self._kernel(module, i, kernel) for i, kernel in enumerate(self.schedule.kernels)]
         run = Function(module, "run", [("ptr", "table")], internal=False)
-        for name in names:
-            run.do(f"call void @{name}(ptr %table)")
+        self._order(run, names)
         run.finish()
         self._finish(module)
         return module.text()
+
+    def _order(self, run: Function, names: Sequence[str]) -> None:
+        """Write the calls of the kernels, in order."""
+        for name in names:
+            run.do(f"call void @{name}(ptr %table)")
 
     def _finish(self, module: Module) -> None:
         """Write what else is called from outside; nothing here."""
@@ -88,6 +93,7 @@ class Program:
             self._need(Memory(scratch_bytes(kernel)))
             emit_special(f, self.target, kernel, frame.address, frame.scratch())
         f.finish()
+        self.shared.append(frame.shared)
         return f.name
 
     def _need(self, memory: Memory) -> None:

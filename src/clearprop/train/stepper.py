@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from ..ops.random import fold_in
 from ..optim import Optimizer
 from ..transform.simplify import simplify
 from .data import Samples
+
+if TYPE_CHECKING:
+    from ..compile.repeat import Repeating, Roles
 
 
 class Stepper(ABC):
@@ -115,20 +118,26 @@ class Native(Stepper):
     """Steps in native code, any number of them in one call."""
 
     def __init__(self, *args: Any) -> None:
-        from ..compile.repeat import Carried, Repeating
+        from ..compile.repeat import Carried
 
         super().__init__(*args)
         self.carried = Carried(self.leaves)
         self.runs: dict[int, Repeating] = {}
 
+    @property
+    def roles(self) -> Roles:
+        """What the inputs and outputs of the graph are."""
+        from ..compile.repeat import Roles
+
+        n = len(self.leaves)
+        return Roles(n, (n, n + 1) if self.keep else (n,))
+
     def run(self, rows: np.ndarray[Any, Any], size: int) -> tuple[Any, Any]:
         """Run the machine code for this size of batch."""
-        from ..compile.repeat import Repeat, Roles
+        from ..compile.repeat import Repeat
 
         if size not in self.runs:
-            n = len(self.leaves)
-            roles = Roles(n, (n, n + 1) if self.keep else (n,))
-            self.runs[size] = Repeat(self.graph(size), roles).begin(self.carried, self.data)
+            self.runs[size] = Repeat(self.graph(size), self.roles).begin(self.carried, self.data)
         records = self.runs[size].run(rows, len(rows) // size)
         self.leaves = self.carried.now
         return records[0], records[1].reshape(-1, *records[1].shape[2:]) if self.keep else None
