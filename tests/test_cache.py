@@ -94,6 +94,7 @@ def test_scratch_memory_is_known_from_the_file(place, made):
 PROCESS = """
 import sys
 import numpy as np
+import clearprop.ops  # what NumPy's functions do on traced values
 from clearprop.compile import program
 from clearprop.core.trace import trace
 from clearprop.core.types import Type
@@ -465,6 +466,7 @@ def test_threads_make_code_at_once(made):
 FORK = """
 import os, signal, sys, threading, warnings
 import numpy as np
+import clearprop.ops  # what NumPy's functions do on traced values
 from clearprop.compile.program import Program
 from clearprop.core.trace import trace
 from clearprop.core.types import Type
@@ -511,6 +513,7 @@ def test_a_forked_child_runs_code_and_makes_code():
 EXIT = """
 import atexit, sys, threading
 import numpy as np
+import clearprop.ops  # what NumPy's functions do on traced values
 from clearprop.compile.program import Program
 from clearprop.core.trace import trace
 from clearprop.core.types import Type
