@@ -1,6 +1,5 @@
 """What users call on functions: derivatives, graphs, gradient checks."""
 
-from .. import ops  # noqa: F401  # fills the table of what NumPy's functions do on traced values
 from .checking import check_grads
 from .compiled import jit
 from .gradients import grad, hessian, hvp, jvp, value_and_grad, vjp
