@@ -16,13 +16,14 @@ import numpy as np
 
 from ..core.graph import Graph
 from ..core.lowering import Contract
-from .cache import Code, cached
+from .cache import Code, find, keep
 from .cut_loops import emit_cut_loop
 from .engine import Native, assemble, making
 from .frame import FAILED, STATUS, Frame, Places
 from .identity import digest
 from .kernels import Buffer, Kernel, Loop, Special
 from .memory import ALIGNMENT, aligned, plan
+from .parts import parts
 from .products import Memory, emit_product
 from .schedule import Schedule, schedule
 from .specials import emit_special, scratch_bytes
@@ -55,7 +56,7 @@ class Program:
     # ---- text
 
     @cached_property
-    def text(self) -> str:
+    def module(self) -> Module:
         """The graph as LLVM text."""
         module = Module()
         names = [self._kernel(module, i, kernel) for i, kernel in enumerate(self.schedule.kernels)]
@@ -64,7 +65,7 @@ class Program:
             run.do(f"call void @{name}(ptr %table)")
         run.finish()
         self._finish(module)
-        return module.text()
+        return module
 
     def _finish(self, module: Module) -> None:
         """Write what else is called from outside; nothing here."""
@@ -104,12 +105,9 @@ class Program:
         return (self.target,)
 
     def _code(self) -> Code:
-        def make() -> Code:
-            return Code(assemble(self.text, self.target), self.needed, self.own)
-
         if self._made is None:
-            with making:
-                self._made = self._made or cached(self._digest(), make)
+            make([self])
+        assert self._made is not None
         return self._made
 
     def _digest(self) -> str | None:
@@ -165,3 +163,20 @@ class Program:
             start = -block.__array_interface__["data"][0] % ALIGNMENT
             self._memory.size, self._memory.array = size, block[start : start + needed]
         return self._memory.array  # type: ignore[no-any-return]  # thread-local storage has no types
+
+
+def make(programs: Sequence[Program]) -> None:
+    """Make the code of programs for one target: from the cache, or all that is not there side by side."""
+    with making:
+        missing = []
+        for program in programs:
+            if program._made is None:
+                key = program._digest()
+                program._made = find(key)
+                if program._made is None:
+                    missing.append((program, key))
+        if missing:
+            objects = assemble([parts(program.module) for program, _ in missing], missing[0][0].target)
+            for (program, key), made in zip(missing, objects, strict=True):
+                program._made = Code(made, program.needed, program.own)
+                keep(key, program._made)

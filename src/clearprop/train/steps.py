@@ -181,6 +181,7 @@ def mini_batches(
 ) -> Iterator[Step]:
     """Yield a step for each mini-batch of epochs that are shuffled anew; or one for ``pause`` seconds of them."""
     number, n, stride = 0, len(data), 1
+    stepper.prepare({min(batch_size, n), n % batch_size or batch_size})
     for epoch in range(1, epochs + 1):
         rows, start = permutation(fold_in(order, epoch), n), 0
         while start < n:
