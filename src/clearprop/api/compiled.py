@@ -16,11 +16,12 @@ from ..core.errors import SettingError, TraceError
 from ..core.graph import Graph
 from ..core.interpret import interpret
 from ..core.traced import Traced
-from ..core.types import type_of
+from ..core.types import native
 from ..transform.simplify import simplify
 from .arguments import Argnums, Arguments, delivered, function_name, settings
 
 Runner = Callable[[Sequence[Any]], list[Any]]
+Made = tuple[Runner, tree.Structure]
 
 _recording = (
     threading.RLock()
@@ -59,50 +60,94 @@ def jit(function: Callable[..., Any], static_argnums: Argnums = ()) -> Callable[
     >>> step(np.array([1.0, 2.0]))
     (np.float64(5.0), array([2., 4.]))
     """
-    made: dict[Hashable, tuple[Runner, tree.Structure]] = {}
+    made: dict[Hashable, Made] = {}
+    plain = static_argnums == ()
 
     @functools.wraps(function)
     def compiled(*args: Any, **kwargs: Any) -> Any:
-        if any(isinstance(leaf, Traced) for leaf in tree.leaves((args, kwargs))):
-            return function(*args, **kwargs)
-        static = settings(static_argnums, len(args))
-        call = Arguments(
-            function, args, kwargs, [n for n in range(len(args)) if n not in static], numbers=False
-        )
-        given = (tuple(args[n] for n in sorted(static)), tuple(sorted(kwargs.items())))
-        key = (*map(_exact, call.structures), *map(type_of, call.leaves), _exact(given))
-        try:
-            known = made.get(key)
-        except TypeError:
-            raise SettingError(
-                f"jit of {function_name(function)}: static and keyword arguments, and settings inside of the "
-                f"others, must be hashable; pass arrays as positional arguments that are not static"
-            ) from None
+        leaves: Sequence[Any] = args
+        known = made.get(_types(args)) if plain and not kwargs else None
         if known is None:
-            with _recording:
-                known = made.get(key) or made.setdefault(key, _make(call))
+            call = _Call(function, args, kwargs, settings(static_argnums, len(args)))
+            if call.traced:
+                return function(*args, **kwargs)
+            leaves, known = call.leaves, call.found(made)
         run, structure = known
         try:
-            results = run(call.leaves)
+            results = run(leaves)
         except IndexError as error:
             raise IndexError(f"the jitted {function_name(function)}: {error}") from None
-        return tree.unflatten(structure, delivered(results, call.leaves))
+        return results[0] if structure is tree.LEAF else tree.unflatten(structure, results)
 
     return compiled
 
 
+_ARRAYS = {np.ndarray, np.bool_, *(np.dtype(letter).type for letter in "bhilqBHILQefd")}
+
+
+def _types(args: tuple[Any, ...]) -> Hashable:
+    """Return the types of arguments that are arrays, or None if one is something else."""
+    types: list[Any] = []
+    for given in args:
+        if type(given) not in _ARRAYS:
+            return None
+        types.append(given.dtype)
+        types.append(given.shape)
+    return tuple(types)
+
+
+class _Call:
+    """A call's arguments, with the arrays in them set apart from what they stand in."""
+
+    def __init__(
+        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], static: set[int]
+    ) -> None:
+        self.function, self.args, self.kwargs = function, args, kwargs
+        self.opened = [n for n in range(len(args)) if n not in static]
+        self.leaves: list[Any] = []
+        given = (tuple(args[n] for n in sorted(static)), tuple(sorted(kwargs.items())))
+        self.key: Hashable = _types(args) if not static and not kwargs else None
+        parts = [_signature(args[n], self.leaves) for n in self.opened]
+        if self.key is None:
+            self.key = (*parts, _exact(given))
+        settled = tree.leaves(given) if static or kwargs else []
+        self.traced = any(isinstance(leaf, Traced) for leaf in (*self.leaves, *settled))
+
+    def found(self, made: dict[Hashable, Made]) -> Made:
+        """Return what runs this call: what was made for one like it, or made now."""
+        try:
+            known = made.get(self.key)
+        except TypeError:
+            raise SettingError(
+                f"jit of {function_name(self.function)}: static and keyword arguments, and settings inside of the "
+                f"others, must be hashable; pass arrays as positional arguments that are not static"
+            ) from None
+        if known is None:
+            with _recording:
+                call = Arguments(self.function, self.args, self.kwargs, self.opened, numbers=False)
+                known = made.get(self.key) or made.setdefault(self.key, _make(call))
+        return known
+
+
+def _signature(value: Any, leaves: list[Any]) -> Hashable:
+    """Note the arrays in a value; return what is equal where structure, settings and the arrays' types are."""
+    if tree.is_array(value):
+        leaves.append(value)
+        return value.dtype, value.shape
+    items = tree.contents(value)
+    if items is None:
+        return _exact(value)
+    return (type(value), *[(key, _signature(part, leaves)) for key, part in items])
+
+
 def _exact(value: Any) -> Hashable:
     """Return what is equal for equal settings of the same type: 1, 1.0 and True differ, as do 0.0 and −0.0."""
-    if isinstance(value, tree.Node):
-        return value.type, value.keys, tuple(map(_exact, value.children))
-    if isinstance(value, tree.Static):
-        return _exact(value.value)
     if isinstance(value, tuple):
         return (type(value), *map(_exact, value))
     return type(value), repr(value) if isinstance(value, (float, np.floating)) else value
 
 
-def _make(call: Arguments) -> tuple[Runner, tree.Structure]:
+def _make(call: Arguments) -> Made:
     out: list[tree.Structure] = []
 
     def flat(*leaves: Any) -> list[Any]:
@@ -120,12 +165,18 @@ def _make(call: Arguments) -> tuple[Runner, tree.Structure]:
 
 
 def runner(graph: Graph) -> Runner:
-    """Return what computes a graph: native code, or the interpreter where there is no llvmlite."""
+    """Return what computes a graph, to results that are the caller's own: native code, or else the interpreter."""
     if native_code():
         from ..compile.program import Program  # what makes code is loaded when code is made
 
-        return Program(graph)
-    return lambda args: [np.asarray(y) for y in interpret(graph, args)]
+        program = Program(graph)
+        return lambda args: [y if y.ndim else y[()] for y in program(args)]
+
+    def interpreted(args: Sequence[Any]) -> list[Any]:
+        arrays = [native(np.asarray(a)) for a in args]
+        return delivered(interpret(graph, arrays), arrays)
+
+    return interpreted
 
 
 @functools.cache

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
@@ -17,9 +18,10 @@ import numpy as np
 from ..core.graph import Graph
 from ..core.lowering import Contract
 from .cache import Code, find, keep
+from .calls import Call, address
 from .cut_loops import emit_cut_loop
 from .engine import Native, assemble, making
-from .frame import FAILED, STATUS, Frame, Places
+from .frame import STATUS, Frame, Places
 from .identity import digest
 from .kernels import Buffer, Kernel, Loop, Special
 from .memory import ALIGNMENT, aligned, plan
@@ -43,6 +45,7 @@ class Program:
         self._native: Native | None = None
         self._functions: dict[str, Any] = {}
         self._memory = threading.local()
+        self._idle: list[Call] = []
         self.schedule: Schedule = schedule(graph)
         self.offsets, work = plan(self.schedule.kernels)
         self.scratch = aligned(work)
@@ -142,27 +145,35 @@ class Program:
         IndexError
             If an index was out of range.
         """
-        run = self.native("run", ctypes.c_void_p)
-        given = [np.require(a, b.type.dtype, "C") for a, b in zip(args, self.schedule.inputs, strict=True)]
-        results = [np.empty(b.type.shape, b.type.dtype) for b in self.schedule.outputs]
-        constants = [array for _, array in self.schedule.constants]
+        run = self._functions.get("run") or self.native("run", ctypes.c_void_p)
         with self.members() as members:
-            status = np.array([0, members.address], np.int64)
-            arrays = [status, self.work(members.size), *given, *results, *constants]
-            table = (ctypes.c_void_p * len(arrays))(*(a.__array_interface__["data"][0] for a in arrays))
-            run(ctypes.addressof(table))
-        if status[FAILED]:
+            call = self._call(members.size)
+            results, failed = call.run(run, members.address, args), call.failed
+        self._idle.append(call)
+        if failed:
             raise IndexError("an index is out of range for the axis that it picks from")
         return results
 
+    def _call(self, size: int) -> Call:
+        """Return what nobody else calls with, for so many threads."""
+        with suppress(IndexError):
+            call = self._idle.pop()
+            if call.size >= size:
+                return call
+        return Call(self.schedule, self.places, self._allocated(size), size)
+
     def work(self, size: int) -> np.ndarray[Any, Any]:
-        """Return this thread's temporary memory, aligned: of arrays, and of kernels that so many threads run."""
+        """Return this thread's temporary memory."""
         if getattr(self._memory, "size", 0) < size:
-            needed = self.scratch + self._code().scratch + (size - 1) * max(self._each_further, 0)
-            block = np.empty(needed + ALIGNMENT, np.uint8)
-            start = -block.__array_interface__["data"][0] % ALIGNMENT
-            self._memory.size, self._memory.array = size, block[start : start + needed]
+            self._memory.size, self._memory.array = size, self._allocated(size)
         return self._memory.array  # type: ignore[no-any-return]  # thread-local storage has no types
+
+    def _allocated(self, size: int) -> np.ndarray[Any, Any]:
+        """Return temporary memory, aligned: of arrays, and of kernels that so many threads run."""
+        needed = self.scratch + self._code().scratch + (size - 1) * max(self._each_further, 0)
+        block = np.empty(needed + ALIGNMENT, np.uint8)
+        start = -address(block) % ALIGNMENT
+        return block[start : start + needed]
 
 
 def make(programs: Sequence[Program]) -> None:
