@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import threading
 import warnings
 from collections.abc import Callable, Hashable, Sequence
@@ -15,7 +14,7 @@ from ..core import tree
 from ..core.errors import SettingError, TraceError
 from ..core.graph import Graph
 from ..core.interpret import interpret
-from ..core.traced import Traced
+from ..core.traced import Traced, user_location
 from ..core.types import native
 from ..transform.simplify import simplify
 from .arguments import Argnums, Arguments, delivered, function_name, settings
@@ -181,10 +180,15 @@ def runner(graph: Graph) -> Runner:
 
 @functools.cache
 def native_code() -> bool:
-    """Tell whether native code can be made; the first time that it cannot, warn."""
-    if importlib.util.find_spec("llvmlite") is not None:
-        return True
-    warnings.warn(
-        "llvmlite is not installed: clearprop computes with NumPy, slower", RuntimeWarning, stacklevel=2
-    )
-    return False
+    """Tell whether native code can be made; the first time that it cannot, warn, at the user's line."""
+    from ..compile.engine import missing
+
+    reason = missing()
+    if reason:
+        message = f"{reason}: clearprop computes with NumPy, slower; pip install llvmlite"
+        where = user_location()
+        if where is None:
+            warnings.warn(message, RuntimeWarning, stacklevel=2)
+        else:
+            warnings.warn_explicit(message, RuntimeWarning, where.file, where.line)
+    return not reason

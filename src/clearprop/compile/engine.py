@@ -36,6 +36,17 @@ def _ready() -> Any:
     return llvm
 
 
+def missing() -> str:
+    """Return why no code can be made; "" if it can."""
+    try:
+        _ready()
+    except ModuleNotFoundError:
+        return "llvmlite is not installed"
+    except (ImportError, OSError) as error:
+        return f"llvmlite cannot be loaded ({error})"
+    return ""
+
+
 def machine(target: Target) -> Any:
     """Return LLVM's target machine."""
     llvm = _ready()
