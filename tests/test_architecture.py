@@ -97,6 +97,20 @@ def test_a_bare_import_loads_no_part_of_the_package():
     assert set(loaded.split()) == {"clearprop", "clearprop._on_demand", "clearprop._version"}
 
 
+SLOW_TO_LOAD = {"numpy.random", "numpy.ma", "scipy", "typer", "rich", "safetensors", "json"}
+
+
+def test_a_training_loads_nothing_that_it_does_not_need():
+    code = (
+        "import sys, numpy as np, clearprop as cp\n"
+        "x, model = np.ones((40, 3), np.float32), cp.nn.MLP(3, (4,), 1, rng=0)\n"
+        "cp.fit(model, (x, x[:, :1]), loss=cp.losses.mean_squared_error, epochs=1, progress=False)\n"
+        "print(*sys.modules)"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not SLOW_TO_LOAD & set(loaded.split())
+
+
 def bound(statements):
     """Yield (name, module it comes from) for the imports among statements."""
     for node in statements:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -36,8 +35,7 @@ def value_type(dtype: np.dtype[Any]) -> str:
     return "i1" if dtype.kind == "b" else memory_type(dtype)
 
 
-@dataclass(frozen=True)
-class Value:
+class Value(NamedTuple):
     """A value in LLVM text: its name or literal, the type of an element, and the number of lanes."""
 
     name: str

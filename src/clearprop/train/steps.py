@@ -206,7 +206,7 @@ def mini_batches(
 def try_loss(model: Any, data: Samples, loss: Loss) -> None:
     """Compute the loss once, on the rows with the extreme labels, so that what is wrong is said in numbers."""
     y = data.y.reshape(len(data), -1)
-    rows = np.unique([0, len(data) - 1, *y.argmin(axis=0)[:1], *y.argmax(axis=0)[:1]])
+    rows = sorted({0, len(data) - 1, *map(int, [*y.argmin(axis=0)[:1], *y.argmax(axis=0)[:1]])})
     few = data.take(rows)
     weight = None if few.weight is None else np.ones_like(few.weight)
     with np.errstate(all="ignore"):
