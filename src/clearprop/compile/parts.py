@@ -12,18 +12,21 @@ MOST = 4
 
 
 def parts(module: Module) -> list[str]:
-    """Return the module as LLVM text, in parts of about equal length."""
-    lengths = {name: len(text) for name, text in module.functions.items()}
-    count = max(1, min(round(sum(lengths.values()) / LETTERS), MOST))
+    """Return the module as LLVM text, in parts of about equal length.
+
+    A function stands behind those that it calls. So it calls back into parts that are linked before its own, and
+    such a call goes straight there.
+    """
+    whole = sum(map(len, module.functions.values()))
+    count = max(1, min(round(whole / LETTERS), MOST))
     if count == 1:
         return [module.text()]
     shares: list[set[str]] = [set() for _ in range(count)]
-    filled = [0] * count
-    for name in sorted(lengths, key=lambda name: -lengths[name]):
-        least = filled.index(min(filled))
-        shares[least].add(name)
-        filled[least] += lengths[name]
-    return [_part(module, share) for share in shares]
+    before = 0
+    for name, text in module.functions.items():
+        shares[(before + len(text) // 2) * count // whole].add(name)
+        before += len(text)
+    return [_part(module, share) for share in shares if share]
 
 
 def _part(module: Module, own: set[str]) -> str:
