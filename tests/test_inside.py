@@ -16,7 +16,7 @@ import pytest
 import clearprop as cp
 from clearprop.api import compiled
 from clearprop.api.inside import known_inside
-from clearprop.compile import profiling
+from clearprop.compile import engine, parts, profiling
 from clearprop.compile.claiming import supported
 from clearprop.compile.contents import flops, kind, moved
 from clearprop.compile.listing import listing
@@ -209,9 +209,11 @@ def test_text_is_printed_at_the_prompt() -> None:
 @pytest.fixture
 def without_llvmlite(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setitem(sys.modules, "llvmlite", None)
-    compiled.native_code.cache_clear()
+    for known in (compiled.native_code, engine._ready):
+        known.cache_clear()
     yield
-    compiled.native_code.cache_clear()
+    for known in (compiled.native_code, engine._ready):
+        known.cache_clear()
 
 
 @pytest.mark.usefixtures("without_llvmlite")
@@ -311,6 +313,17 @@ def test_a_clock_changes_no_bit() -> None:
     graph = known_inside(cp.jit(STEP), (W, B, X, Y), {}).graph
     for plain, timed in zip(*(made(graph)([W, B, X, Y]) for made in (Program, Timed)), strict=True):
         assert plain.tobytes() == timed.tobytes()
+
+
+def test_a_long_program_has_one_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "LETTERS", 100)
+    monkeypatch.setattr(parts, "MOST", 1000)
+    program = Timed(known_inside(cp.jit(STEP), (W, B, X, Y), {}).graph)
+    assert len(parts.parts(program.module)) > 1
+    program([W, B, X, Y])
+    passed, _ = program.ticks()
+    assert (passed > 0).all()
+    assert not program.ticks()[0].any(), "handed over, and begun anew"
 
 
 # ---- what machine code is made from

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -72,14 +71,18 @@ def example(argument: Any) -> Any:
 
 
 def has_llvm() -> bool:
-    """Tell whether llvmlite is installed."""
-    return importlib.util.find_spec("llvmlite") is not None
+    """Tell whether machine code can be made."""
+    from ..compile.engine import missing
+
+    return not missing()
 
 
 def require_llvm(asked: str) -> None:
-    """Raise MissingError, saying what to install, unless there is llvmlite."""
-    if not has_llvm():
+    """Raise MissingError, saying what to install, unless machine code can be made."""
+    from ..compile.engine import missing
+
+    if reason := missing():
         raise MissingError(
-            f"{asked} needs machine code, and llvmlite is not installed: pip install llvmlite. Without it there "
-            f"are show's levels 'graph', 'schedule' and 'llvm'"
+            f"{asked} needs machine code, and {reason}: pip install llvmlite. Without it there are show's levels "
+            f"'graph', 'schedule' and 'llvm'"
         )

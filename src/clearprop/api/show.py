@@ -101,7 +101,7 @@ def show(
 def inside(function: Callable[..., Any], args: Any, kwargs: Any, static_argnums: Argnums) -> Inside:
     """Return what a call of a function compiles, jitted or not."""
     known = known_inside(function, args, kwargs)
-    return known or Jitted(function, static_argnums, [example(a) for a in args], kwargs)
+    return known or Jitted(function, static_argnums, (), [example(a) for a in args], kwargs)
 
 
 def _target() -> Target:

@@ -28,7 +28,7 @@ def listing(program: Program, caller: Location | None = None) -> str:
 
 class _Listing:
     def __init__(self, program: Program, caller: Location | None) -> None:
-        program.text  # noqa: B018  # how work is shared out is known when it is written
+        program.module  # noqa: B018  # how work is shared out is known when it is written
         self.program, self.schedule, self.caller = program, program.schedule, caller
         self.kernels = self.schedule.kernels
         self.names = names_of(program.graph)

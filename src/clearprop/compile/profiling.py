@@ -158,7 +158,7 @@ def profiled(program: Timed, run: Callable[[int], Any], seconds: float) -> Profi
     each = np.median(found, axis=0) * tick / times
     team = get_threads() if supported() else 1
     known = {n: peaks(n) for n in sorted({1, team})}
-    program.text  # noqa: B018  # which kernels are shared out is known when it is written
+    program.module  # noqa: B018  # which kernels are shared out is known when it is written
     rows = [
         _row(program, number, kernel, float(each[number]), float(each.sum()), known, team)
         for number, kernel in enumerate(program.schedule.kernels)

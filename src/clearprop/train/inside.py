@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..api.inside import Inside, says_inside
+from ..api.inside import Inside
 from ..core.errors import DataError, SettingError
 from ..core.graph import Graph
 from ..ops.random import fold_in, key, permutation
@@ -75,7 +75,8 @@ class TrainingStep(Inside):
         return made, run
 
 
-def _of_fit(args: Sequence[Any], kwargs: Mapping[str, Any]) -> TrainingStep:
+def of_fit(args: Sequence[Any], kwargs: Mapping[str, Any]) -> TrainingStep:
+    """Return what a call of `fit` compiles."""
     given = _given(fit, args, kwargs)
     optimizer = Adam(1e-3) if given["optimizer"] is None else given["optimizer"]
     data, seed = samples(given["data"], given["sample_weight"]), given["seed"]
@@ -84,7 +85,8 @@ def _of_fit(args: Sequence[Any], kwargs: Mapping[str, Any]) -> TrainingStep:
     return TrainingStep(given["model"], train, given["loss"], optimizer, given["batch_size"], seed, keep)
 
 
-def _of_steps(args: Sequence[Any], kwargs: Mapping[str, Any]) -> TrainingStep:
+def of_steps(args: Sequence[Any], kwargs: Mapping[str, Any]) -> TrainingStep:
+    """Return what `steps` compiles."""
     given = _given(steps, args, kwargs)
     data = samples(given["data"], given["sample_weight"])
     names = ("loss", "optimizer", "batch_size", "seed", "keep_predictions")
@@ -96,7 +98,3 @@ def _given(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[st
     bound = inspect.signature(function).bind(*args, **kwargs)
     bound.apply_defaults()
     return bound.arguments
-
-
-says_inside(fit, _of_fit)
-says_inside(steps, _of_steps)
