@@ -50,7 +50,7 @@ class Often(Program):
 
         def run(count: int) -> None:
             with self.members() as members:
-                status = np.array([0, members.address], np.int64)
+                status = np.array([0, members.address, 0, 0], np.int64)
                 arrays = [status, self.work(members.size), *inputs, *results, *constants]
                 table = (ctypes.c_void_p * len(arrays))(*(a.ctypes.data for a in arrays))
                 call(ctypes.addressof(table), count)

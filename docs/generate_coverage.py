@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 import clearprop as cp
+import clearprop.ops  # fills the table NUMPY
 from clearprop.core.errors import ClearpropError
 from clearprop.core.traced import NUMPY, Traced
 

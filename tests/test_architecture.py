@@ -1,6 +1,7 @@
 """The architecture, held: who imports whom, how long files are, what importing costs, what is documented."""
 
 import ast
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -88,6 +89,62 @@ def test_import_costs_numpy_and_nothing_else():
     ).stdout.split()
     outside = {m for m in loaded if m not in sys.stdlib_module_names} - {"clearprop", "numpy"}
     assert not outside
+
+
+def test_a_bare_import_loads_no_part_of_the_package():
+    code = "import sys, clearprop; print(*(m for m in sys.modules if m.startswith('clearprop')))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert set(loaded.split()) == {"clearprop", "clearprop._on_demand", "clearprop._version"}
+
+
+SLOW_TO_LOAD = {"numpy.random", "numpy.ma", "scipy", "typer", "rich", "safetensors", "json"}
+
+
+def test_a_training_loads_nothing_that_it_does_not_need():
+    code = (
+        "import sys, numpy as np, clearprop as cp\n"
+        "x, model = np.ones((40, 3), np.float32), cp.nn.MLP(3, (4,), 1, rng=0)\n"
+        "cp.fit(model, (x, x[:, :1]), loss=cp.losses.mean_squared_error, epochs=1, progress=False)\n"
+        "print(*sys.modules)"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not SLOW_TO_LOAD & set(loaded.split())
+
+
+def bound(statements):
+    """Yield (name, module it comes from) for the imports among statements."""
+    for node in statements:
+        if isinstance(node, ast.ImportFrom):
+            yield from ((alias.asname or alias.name, node.module or "") for alias in node.names)
+
+
+PACKAGES = [f.parent for f in FILES if f.name == "__init__.py" and "on_demand(" in f.read_text()]
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda p: p.name)
+def test_what_loads_on_demand_is_what_a_type_checker_sees(package):
+    """The imports under TYPE_CHECKING, the table of homes and ``__all__`` name the same."""
+    body = ast.parse((package / "__init__.py").read_text()).body
+    (block,) = [node for node in body if isinstance(node, ast.If)]
+    seen = dict(bound(block.body))
+    table = ast.literal_eval(block.orelse[0].value.args[1])
+    assert {name: home for home, names in table.items() for name in names.split()} == seen
+    name = ".".join(("clearprop", *package.relative_to(ROOT).parts))
+    module = importlib.import_module(name)
+    assert {*seen, *dict(bound(body))} - {"TYPE_CHECKING", "on_demand"} == set(module.__all__)
+    assert set(module.__all__) <= set(dir(module))
+    submodules = {file.stem for file in package.iterdir()}
+    for exported, home in seen.items():
+        value = getattr(module, exported)
+        assert not home or exported not in submodules, "the module of this name would take its place"
+        assert not home or value is getattr(importlib.import_module(f"{name}.{home}"), exported)
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda p: p.name)
+def test_a_name_that_is_not_there_is_an_attribute_error(package):
+    module = importlib.import_module(".".join(("clearprop", *package.relative_to(ROOT).parts)))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        module.nothing  # noqa: B018  # asking is the test
 
 
 NAMESPACES = {

@@ -26,7 +26,7 @@ from clearprop.core.primitive import Derivative, Primitive
 from clearprop.data import TableMapping, digits, read_csv
 from clearprop.data.digits import PIXELS
 from clearprop.ops.declare import PRIMITIVES
-from clearprop.train import Run, load
+from clearprop.train.run import Run, load
 
 SHARED = Path(__file__).parents[2] / "shared" / "data" / "csv"
 RNG = np.random.default_rng(0)
@@ -609,7 +609,7 @@ def test_the_unexpected_has_an_exit_code_and_no_traceback(cli, monkeypatch, erro
     def fail(*args, **kwargs):
         raise error
 
-    monkeypatch.setattr(train.training, "fit", fail)
+    monkeypatch.setattr(train, "fit", fail)
     monkeypatch.setattr(main, "_close_output", lambda: None)
     found, out, err = cli(*TRAIN, "--quiet")
     assert (found, out) == (code, "")
@@ -617,12 +617,12 @@ def test_the_unexpected_has_an_exit_code_and_no_traceback(cli, monkeypatch, erro
 
 
 def test_an_interrupted_training_keeps_what_was_learned(cli, monkeypatch):
-    real = train.training.fit
+    real = train.fit
 
     def interrupted(*args, **kwargs):
         return replace(real(*args, **kwargs), stopped="interrupted")
 
-    monkeypatch.setattr(train.training, "fit", interrupted)
+    monkeypatch.setattr(train, "fit", interrupted)
     code, out, _ = cli(*TRAIN)
     assert code == 130
     assert "interrupted, what was learned is kept" in out

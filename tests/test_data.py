@@ -17,7 +17,7 @@ from clearprop.data.csv_file import parse_csv
 from clearprop.data.digits import PIXELS, digits_mapping
 from clearprop.data.preprocessing import task_of
 from clearprop.data.table import Table
-from clearprop.train import Run, load
+from clearprop.train.run import Run, load
 
 SHARED = Path(__file__).parents[2] / "shared" / "data" / "csv"
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import subprocess
 import sys
 import threading
 import warnings
 from collections import namedtuple
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ import pytest
 import clearprop as cp
 from clearprop import nn
 from clearprop.api import compiled
+from clearprop.compile import engine
 from clearprop.core.errors import SettingError, ShapeError, TraceError
 from clearprop.core.types import native, type_of
 from test_operations import assert_same
@@ -310,9 +313,11 @@ def test_a_jitted_function_may_be_called_while_another_is_recorded() -> None:
 @pytest.fixture
 def without_llvmlite(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setitem(sys.modules, "llvmlite", None)
-    compiled.native_code.cache_clear()
+    for known in (compiled.native_code, engine._ready):
+        known.cache_clear()
     yield
-    compiled.native_code.cache_clear()
+    for known in (compiled.native_code, engine._ready):
+        known.cache_clear()
 
 
 @pytest.mark.usefixtures("without_llvmlite")
@@ -324,6 +329,55 @@ def test_one_warning_and_the_interpreter() -> None:
             cp.jit(lambda x: x + 1)(X)
     assert [w.category for w in heard] == [RuntimeWarning]
     assert "llvmlite" in str(heard[0].message)
+
+
+ALONE = """
+import subprocess
+import sys
+
+
+class Hidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "llvmlite":
+            raise {error}
+
+
+sys.meta_path.insert(0, Hidden())
+import numpy as np
+import clearprop as cp
+
+x = np.linspace(-1, 1, 20)[:, None]
+line, loss, sgd = cp.nn.Dense(1, 1, rng=0), cp.losses.mean_squared_error, cp.optim.SGD(0.1)
+{use}
+{use}
+print(cp.jit(np.tanh)(np.zeros(2)), len(list(cp.steps(line, (x, x), loss=loss, optimizer=sgd, epochs=1))))
+print(*(m for m in sys.modules if m.startswith("llvmlite")))
+"""
+ERRORS = {
+    "not installed": "ModuleNotFoundError(name)",
+    "cannot be loaded (broken)": "OSError('broken')",
+}
+USES = [
+    "cp.jit(lambda x: x + 1)(x)",
+    "cp.fit(line, (x, x), loss=loss, epochs=2, progress=False)",
+    "next(cp.steps(line, (x, x), loss=loss, optimizer=sgd))",
+]
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize("said", ERRORS)
+def test_a_program_without_llvmlite_runs_and_hears_of_it_once(said: str, use: str, tmp_path: Path) -> None:
+    """The warning is one, and names the line that asked for native code."""
+    script = tmp_path / "program.py"
+    script.write_text(ALONE.format(error=ERRORS[said], use=use))
+    line = script.read_text().splitlines().index(use) + 1
+    run = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert run.stdout.split("\n")[0] == "[0. 0.] 1"
+    assert run.stdout.split("\n")[1] == ""
+    (warning, shown) = run.stderr.splitlines()
+    assert warning.startswith(f"{script}:{line}: RuntimeWarning: llvmlite")
+    assert said in warning
+    assert shown.strip() == use
 
 
 def test_python_numbers_adapt_and_are_recorded_for_each_value():

@@ -9,34 +9,54 @@ array([[-2.],
        [-4.]])
 """
 
-from . import (
-    data,
-    losses,
-    nn,
-    ops,  # noqa: F401  # fills the table of what NumPy's functions do on traced values
-    optim,
-    random,
-)
+from typing import TYPE_CHECKING
+
+from ._on_demand import on_demand
 from ._version import __version__
-from .api import check_grads, grad, hessian, hvp, jit, jvp, make_graph, value_and_grad, vjp
-from .compile.threads import get_threads, set_threads
-from .core import errors, tree
-from .ops.activations import (
-    elu,
-    erf,
-    gelu,
-    identity,
-    leaky_relu,
-    log_sigmoid,
-    relu,
-    sigmoid,
-    silu,
-    softplus,
-    tanh,
-)
-from .ops.composite import log_softmax, logsumexp, softmax, stop_gradient
-from .ops.index import gather, one_hot, scatter_add
-from .train import EarlyStopping, Run, Step, accuracy, fit, load, mean_absolute_error, r2_score, steps
+
+if TYPE_CHECKING:
+    from . import data, losses, nn, optim, random
+    from .api import check_grads, grad, hessian, hvp, jit, jvp, make_graph, profile, show, value_and_grad, vjp
+    from .compile.threads import get_threads, set_threads
+    from .core import errors, tree
+    from .ops.activations import (
+        elu,
+        erf,
+        gelu,
+        identity,
+        leaky_relu,
+        log_sigmoid,
+        relu,
+        sigmoid,
+        silu,
+        softplus,
+        tanh,
+    )
+    from .ops.composite import log_softmax, logsumexp, softmax, stop_gradient
+    from .ops.index import gather, one_hot, scatter_add
+    from .train.fit import fit
+    from .train.metrics import accuracy, mean_absolute_error, r2_score
+    from .train.run import Run, load
+    from .train.steps import Step, steps
+    from .train.stopping import EarlyStopping
+else:
+    __getattr__, __dir__ = on_demand(
+        __name__,
+        {
+            "": "data losses nn optim random",
+            "api": "check_grads grad hessian hvp jit jvp make_graph profile show value_and_grad vjp",
+            "compile.threads": "get_threads set_threads",
+            "core": "errors tree",
+            "ops.activations": "elu erf gelu identity leaky_relu log_sigmoid relu sigmoid silu softplus tanh",
+            "ops.composite": "log_softmax logsumexp softmax stop_gradient",
+            "ops.index": "gather one_hot scatter_add",
+            "train.fit": "fit",
+            "train.metrics": "accuracy mean_absolute_error r2_score",
+            "train.run": "Run load",
+            "train.steps": "Step steps",
+            "train.stopping": "EarlyStopping",
+        },
+    )
 
 __all__ = [
     "EarlyStopping",
@@ -70,11 +90,13 @@ __all__ = [
     "nn",
     "one_hot",
     "optim",
+    "profile",
     "r2_score",
     "random",
     "relu",
     "scatter_add",
     "set_threads",
+    "show",
     "sigmoid",
     "silu",
     "softmax",

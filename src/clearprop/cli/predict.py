@@ -12,8 +12,8 @@ import typer
 from ..core.errors import DataError, FileError
 from ..data import Table, TableMapping, read_csv
 from ..data.table import listed
-from ..train import Run, load
 from ..train.evaluation import predict as outputs_of
+from ..train.run import Run, load
 from ..train.storage import write_whole
 from .exits import FINE
 from .files import csv_text, require_writable

@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 from rich.text import Text
 
-from .. import train as training
 from ..core import tree
 from ..core.errors import SettingError
 from ..data.preprocessing import TASKS
 from ..nn import MLP
 from ..train.evaluation import predict
+from ..train.fit import fit
+from ..train.run import Run
+from ..train.stopping import EarlyStopping
 from ..train.storage import write_whole
 from . import choices, options
 from .exits import FAILED, FINE, INTERRUPTED
@@ -72,9 +74,7 @@ def train(
         "epochs": choices.at_least("--epochs", epochs, 1),
         "seed": seed,
     }
-    stopping = (
-        training.EarlyStopping("val_loss", patience) if choices.at_least("--patience", patience, 0) else None
-    )
+    stopping = EarlyStopping("val_loss", patience) if choices.at_least("--patience", patience, 0) else None
 
     if data == _DIGITS:
         asked = {"--task": task != "auto", "--ignore": ignore, "--skip-incomplete": skip_incomplete}
@@ -135,11 +135,11 @@ def _output_files(data: str, output: Path | None) -> tuple[Path, Path]:
 # ---- training
 
 
-def _fit(model: MLP, problem: Problem, early_stopping: Any, **settings: Any) -> training.Run:
+def _fit(model: MLP, problem: Problem, early_stopping: Any, **settings: Any) -> Run:
     validation = problem.parts.get(VALIDATION)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a loss that is not finite is reported as an error
-        return training.fit(
+        return fit(
             model,
             problem.parts[TRAINING],
             validation=validation,
@@ -150,7 +150,7 @@ def _fit(model: MLP, problem: Problem, early_stopping: Any, **settings: Any) -> 
         )
 
 
-def _all_scores(problem: Problem, run: training.Run, loss: Any) -> dict[str, Scores]:
+def _all_scores(problem: Problem, run: Run, loss: Any) -> dict[str, Scores]:
     with np.errstate(all="ignore"):
         return {
             name: scores(problem.mapping, loss, predict(run.model, x), y)
@@ -158,7 +158,7 @@ def _all_scores(problem: Problem, run: training.Run, loss: Any) -> dict[str, Sco
         }
 
 
-def _history(run: training.Run) -> str:
+def _history(run: Run) -> str:
     return csv_text(list(run.history), zip(*run.history.values(), strict=True))
 
 
@@ -168,7 +168,7 @@ def _history(run: training.Run) -> str:
 def _report(
     out: Output,
     problem: Problem,
-    run: training.Run,
+    run: Run,
     rows: dict[str, Scores],
     files: Sequence[Path],
     seconds: float,

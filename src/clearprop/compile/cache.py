@@ -97,15 +97,27 @@ def limit() -> int:
 
 def cached(key: str | None, make: Callable[[], Code]) -> Code:
     """Return the code of this key: from the cache, or made now and kept there."""
-    place = folder()
-    if key is None or place is None:
-        return make()
-    most, path = limit(), place / (key + SUFFIX)
-    code = _read(path, key)
+    code = find(key)
     if code is None:
         code = make()
-        _write(path, key, code, most)
+        keep(key, code)
     return code
+
+
+def find(key: str | None) -> Code | None:
+    """Return the code of this key from the cache; None if it is not there."""
+    place = folder()
+    if key is None or place is None:
+        return None
+    limit()  # complain before the work, not after it
+    return _read(place / (key + SUFFIX), key)
+
+
+def keep(key: str | None, code: Code) -> None:
+    """Keep code in the cache, if there is one."""
+    place = folder()
+    if key is not None and place is not None:
+        _write(place / (key + SUFFIX), key, code, limit())
 
 
 # ---- files

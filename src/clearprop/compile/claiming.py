@@ -33,7 +33,10 @@ LATE = 2  # a worker is late that takes so many times longer than a chunk takes
 SHUN = 8  # how many times longer than it waited for late workers the publisher then works alone
 FUTEX: Mapping[str, int] = {"x86_64": 202, "aarch64": 98}  # the numbers of Linux' system calls
 YIELD: Mapping[str, int] = {"x86_64": 24, "aarch64": 124}
-LEAST: Mapping[str, int] = {"x86_64": 100_000, "aarch64": 1000}  # ticks, some 30 us, that nobody is late by before
+LEAST: Mapping[str, int] = {
+    "x86_64": 100_000,
+    "aarch64": 1000,
+}  # ticks, some 30 us, that nobody is late by before
 PAUSE: Mapping[str, str] = {"x86_64": "@llvm.x86.sse2.pause()", "aarch64": "@llvm.aarch64.hint(i32 1)"}
 
 
@@ -51,7 +54,12 @@ def team_text(machine: str) -> str:
     when all are done; ``who`` is 0 for the caller and counts the workers from 1. ``worker(ptr block, i64 who)``
     returns after ``dismiss(ptr block)``.
     """
-    tables: dict[str, Mapping[str, int | str]] = {"FUTEX": FUTEX, "YIELD": YIELD, "LEAST": LEAST, "PAUSE": PAUSE}
+    tables: dict[str, Mapping[str, int | str]] = {
+        "FUTEX": FUTEX,
+        "YIELD": YIELD,
+        "LEAST": LEAST,
+        "PAUSE": PAUSE,
+    }
     numbers = {
         "STOP": STOP,
         "SHUNNED": SHUNNED,

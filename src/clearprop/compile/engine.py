@@ -8,13 +8,17 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
+import struct
 import threading
 import weakref
+from collections.abc import Sequence
 from typing import Any
 
 from .target import Target, chosen
+from .threads import get_threads
 
 VERIFY = "CLEARPROP_VERIFY"
+_LENGTH = struct.Struct("<q")
 
 making = threading.RLock()
 """Held while code is made or freed; a process does not fork meanwhile, so that its child can make code too."""
@@ -32,6 +36,17 @@ def _ready() -> Any:
     return llvm
 
 
+def missing() -> str:
+    """Return why no code can be made; "" if it can."""
+    try:
+        _ready()
+    except ModuleNotFoundError:
+        return "llvmlite is not installed"
+    except (ImportError, OSError) as error:
+        return f"llvmlite cannot be loaded ({error})"
+    return ""
+
+
 def machine(target: Target) -> Any:
     """Return LLVM's target machine."""
     llvm = _ready()
@@ -39,13 +54,100 @@ def machine(target: Target) -> Any:
     return kind.create_target_machine(features=target.features, opt=2, reloc="pic", codemodel="default")
 
 
-def assemble(text: str, target: Target) -> bytes:
-    """Return the machine code of LLVM text, to be linked."""
-    with making, _ready().parse_assembly(text) as module, machine(target) as made_for:
+def assemble(programs: Sequence[Sequence[str]], target: Target) -> list[bytes]:
+    """Return the machine code of programs, to be linked; all their parts are made side by side.
+
+    Parameters
+    ----------
+    programs : sequence of sequences of str
+        The parts of each, modules of LLVM text that call each other.
+    target : Target
+    """
+    with making:
+        _ready()
+        made = iter(_side_by_side([text for parts in programs for text in parts], target))
+        return [_packed([next(made) for _ in parts]) for parts in programs]
+
+
+def _side_by_side(texts: Sequence[str], target: Target) -> list[bytes]:
+    """Return the object of each text; as many are made at a time as there are threads."""
+    objects: dict[int, bytes] = {}
+    waiting = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        while waiting and not errors:
+            try:
+                i = waiting.pop()  # the longest of those that are left
+                objects[i] = _object(texts[i], target)
+            except BaseException as error:
+                errors.append(error)
+
+    helpers = [threading.Thread(target=work, daemon=True) for _ in range(min(get_threads(), len(texts)) - 1)]
+    started = []
+    try:
+        for helper in helpers:
+            helper.start()
+            started.append(helper)
+    except RuntimeError:  # the system gives no more threads, or Python is about to end
+        pass
+    try:
+        work()
+    finally:
+        for helper in started:
+            helper.join()
+    for error in errors:
+        raise error
+    return [objects[i] for i in range(len(texts))]
+
+
+def _object(text: str, target: Target) -> bytes:
+    """Return the object that LLVM makes of a module's text."""
+    llvm = _ready()
+    with llvm.create_context() as context, llvm.parse_assembly(text, context) as module:
         if os.environ.get(VERIFY):
             module.verify()
-        code: bytes = made_for.emit_object(module)
-        return code
+        with machine(target) as made_for, llvm.ffi.OutputString() as problem:
+            buffer = _emit()(made_for, module, 1, problem)
+            if not buffer:
+                raise RuntimeError(f"LLVM made no object: {problem}")
+        lib = llvm.ffi.lib
+        try:
+            return ctypes.string_at(lib.LLVMPY_GetBufferStart(buffer), lib.LLVMPY_GetBufferSize(buffer))
+        finally:
+            lib.LLVMPY_DisposeMemoryBuffer(buffer)
+
+
+@functools.cache
+def _emit() -> Any:
+    """Return what makes an object, without the lock that llvmlite holds in every call.
+
+    LLVM asks for no lock where modules have contexts of their own.
+    """
+    locked = (lib := _ready().ffi.lib).LLVMPY_TargetMachineEmitToMemory
+    emit = ctypes.CDLL(lib._name, handle=lib._handle).LLVMPY_TargetMachineEmitToMemory
+    emit.argtypes, emit.restype = locked.argtypes, locked.restype
+    return emit
+
+
+def _packed(objects: Sequence[bytes]) -> bytes:
+    """Return objects as one, each after its length."""
+    return b"".join(_LENGTH.pack(len(made)) + made for made in objects)
+
+
+def _unpacked(code: bytes) -> list[bytes]:
+    objects, start = [], 0
+    while start < len(code):
+        end = start + _LENGTH.size + _LENGTH.unpack_from(code, start)[0]
+        objects.append(code[start + _LENGTH.size : end])
+        start = end
+    return objects
+
+
+def assembly(text: str, target: Target) -> str:
+    """Return the machine code of LLVM text as people read it."""
+    with making, _ready().parse_assembly(text) as module, machine(target) as made_for:
+        return str(made_for.emit_assembly(module))
 
 
 def _free(engine: Any) -> None:
@@ -69,9 +171,10 @@ class Native:
         target = target or chosen()
         with making:
             llvm = _ready()
-            made = assemble(code, target) if isinstance(code, str) else code
+            made = assemble([[code]], target)[0] if isinstance(code, str) else code
             self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine(target))
-            self._engine.add_object_file(llvm.ObjectFileRef.from_data(made))
+            for part in _unpacked(made):
+                self._engine.add_object_file(llvm.ObjectFileRef.from_data(part))
             self._engine.finalize_object()
             weakref.finalize(self, _free, self._engine).atexit = False  # a thread may run it to the very end
 

@@ -50,6 +50,7 @@ class Frame:
     def __init__(self, f: Function, places: Places) -> None:
         self.f, self.places = f, places
         self.known: dict[Buffer, Value] = {}
+        self.shared: dict[str, int] = {}  # what a team does together: the function of a chunk, and how many
 
     def within(self, f: Function) -> Frame:
         """Return the same for another function."""
@@ -90,7 +91,7 @@ class Frame:
 
     def share(self, chunk: str, chunks: int, alone: Callable[[], None], extra: Value | None = None) -> None:
         """Write: the team calls ``chunk(table, number, who, extra)`` for all numbers; without a team, ``alone``."""
-        f = self.f
+        f, self.shared[chunk] = self.f, chunks
         place = f.make(f"getelementptr ptr, {self.slot(STATUS)}, i64 {TEAM}", "ptr")
         team = f.make(f"load ptr, {place}, align 8", "ptr")
         together, single, after = f.fresh("together"), f.fresh("single"), f.fresh("after")

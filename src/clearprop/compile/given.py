@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import DTypeError, ShapeError
-from ..core.types import Type
+from ..core.types import Type, native
 from .kernels import Buffer
 
 READABLE = 0x101  # of the flags of an array: contiguous in row order, and aligned
 
 
 def fitted(value: Any, buffer: Buffer) -> np.ndarray[Any, Any]:
-    """Return the array itself if code can read it in place of a buffer, or else a copy in row order.
+    """Return the array itself if code can read it in place of a buffer, or else a copy that it can.
 
     Raises
     ------
@@ -24,6 +24,8 @@ def fitted(value: Any, buffer: Buffer) -> np.ndarray[Any, Any]:
     type = buffer.type
     if not isinstance(value, np.ndarray):
         value = np.asarray(value)
+    if value.dtype != type.dtype:
+        value = native(value)
     if value.shape != type.shape or value.dtype != type.dtype:
         raise _misfit(value, buffer)
     return value if value.flags.num & READABLE == READABLE else np.require(value, requirements=["C", "A"])
@@ -31,7 +33,7 @@ def fitted(value: Any, buffer: Buffer) -> np.ndarray[Any, Any]:
 
 def writable(array: np.ndarray[Any, Any]) -> bool:
     """Tell whether a result may stand in an array's memory: it is its own, and nobody has said no."""
-    return array.flags.writeable and array.flags.owndata
+    return type(array) is np.ndarray and array.flags.writeable and array.flags.owndata
 
 
 def rows_fitted(value: np.ndarray[Any, Any], buffer: Buffer) -> np.ndarray[Any, Any]:

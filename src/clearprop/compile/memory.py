@@ -29,31 +29,32 @@ def empty(type: Type) -> np.ndarray[Any, Any]:
     return block[start : start + type.size * type.dtype.itemsize].view(type.dtype).reshape(type.shape)
 
 
-def plan(kernels: Sequence[Kernel]) -> tuple[dict[Buffer, int], int]:
-    """Return the place of each temporary buffer in bytes, and the size of the whole block.
-
-    A buffer lives from the first kernel that writes it to the last one that touches it. The largest are
-    placed first, each at the lowest place where it meets no buffer that lives at the same time; what is written
-    over another one lives with it.
-    """
-    born: dict[Buffer, int] = {}
-    dies: dict[Buffer, int] = {}
+def lifetimes(kernels: Sequence[Kernel]) -> dict[Buffer, tuple[int, int]]:
+    """Return for each temporary buffer the first kernel that writes it and the last one that touches it."""
+    lives: dict[Buffer, tuple[int, int]] = {}
     for when, kernel in enumerate(kernels):
         for buffer in (*kernel.writes(), *kernel.reads()):
             if buffer.home == "work":
-                born.setdefault(buffer, when)
-                dies[buffer] = when
+                lives[buffer] = (lives.get(buffer, (when, when))[0], when)
+    return lives
+
+
+def plan(kernels: Sequence[Kernel]) -> tuple[dict[Buffer, int], int]:
+    """Return the place of each temporary buffer in bytes, and the size of the whole block.
+
+    The largest are placed first, each at the lowest place where it meets no buffer that lives at the same time;
+    what is written over another one lives with it.
+    """
+    lives = lifetimes(kernels)
     placed: list[tuple[int, int, Buffer]] = []
     offsets: dict[Buffer, int] = {}
-    over = _written_over(kernels, born, dies)
+    over = _written_over(kernels, lives)
     for buffer, first in over.items():
-        dies[first] = max(dies[first], dies[buffer])
-    for buffer in over:
-        del born[buffer]
-    for buffer in sorted(born, key=lambda b: (-b.bytes, born[b])):
+        lives[first] = (lives[first][0], max(lives[first][1], lives[buffer][1]))
+    for buffer in sorted((b for b in lives if b not in over), key=lambda b: (-b.bytes, lives[b][0])):
         size, start = aligned(buffer.bytes), 0
         for low, high, other in placed:  # in order of place
-            if born[other] > dies[buffer] or dies[other] < born[buffer]:
+            if lives[other][0] > lives[buffer][1] or lives[other][1] < lives[buffer][0]:
                 continue
             if low - start >= size:
                 break
@@ -65,15 +66,15 @@ def plan(kernels: Sequence[Kernel]) -> tuple[dict[Buffer, int], int]:
     return offsets, max((high for _, high, _ in placed), default=0)
 
 
-def _written_over(
-    kernels: Sequence[Kernel], born: dict[Buffer, int], dies: dict[Buffer, int]
-) -> dict[Buffer, Buffer]:
+def _written_over(kernels: Sequence[Kernel], lives: dict[Buffer, tuple[int, int]]) -> dict[Buffer, Buffer]:
     """Return the buffers that are written over others, and the first buffer in the memory of each."""
     over: dict[Buffer, Buffer] = {}
     for when, kernel in enumerate(kernels):
-        ending = [b for b in dict.fromkeys(kernel.reads()) if dies.get(b) == when and born[b] < when]
+        ending = [
+            b for b in dict.fromkeys(kernel.reads()) if b in lives and lives[b][0] < when == lives[b][1]
+        ]
         for target in dict.fromkeys(kernel.writes()):
-            if born.get(target) != when or not _worth_it(target):
+            if target not in lives or lives[target][0] != when or not _worth_it(target):
                 continue
             for source in ending:
                 if source.type == target.type and kernel.in_step(source, target):

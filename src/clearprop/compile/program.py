@@ -10,21 +10,23 @@ import ctypes
 import itertools
 import threading
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from ..core.graph import Graph
-from .cache import Code, cached
+from .cache import Code, find, keep
+from .calls import Call, address
 from .cut_loops import emit_cut_loop
 from .engine import Native, assemble, making
 from .frame import Frame, Places
-from .given import fitted, writable
 from .identity import digest
 from .in_place import in_place
 from .kernels import FAILED, Buffer, Contraction, Kernel, Loop, Special
 from .memory import ALIGNMENT, aligned, plan
+from .parts import parts
 from .products import Memory, emit_product
 from .schedule import Schedule, schedule
 from .specials import emit_special, scratch_bytes
@@ -47,6 +49,7 @@ class Program:
         self._native: Native | None = None
         self._functions: dict[str, Any] = {}
         self._memory = threading.local()
+        self._idle: list[Call] = []
         self.schedule: Schedule = schedule(graph)
         outputs = range(len(self.schedule.outputs))
         self.reused = in_place(self.schedule, itertools.product(donated, outputs))
@@ -58,20 +61,34 @@ class Program:
         # Scratch memory of the kernel that needs most, and of each further thread, -1 if nothing is cut;
         # known when the text is written.
         self.needed, self.own = 0, -1
+        self.shared: list[dict[str, int]] = []  # of each kernel, what `Frame.share` notes; likewise
 
     # ---- text
 
     @cached_property
-    def text(self) -> str:
+    def module(self) -> Module:
         """The graph as LLVM text."""
         module = Module()
         names = [self._kernel(module, i, kernel) for i, kernel in enumerate(self.schedule.kernels)]
         run = Function(module, "run", [("ptr", "table")], internal=False)
-        for name in names:
-            run.do(f"call void @{name}(ptr %table)")
+        self._order(run, names)
         run.finish()
         self._finish(module)
-        return module.text()
+        return module
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return self.module.text()
+
+    def _parts(self) -> list[str]:
+        """Return it as modules that LLVM can work on side by side."""
+        return parts(self.module)
+
+    def _order(self, run: Function, names: Sequence[str]) -> None:
+        """Write the calls of the kernels, in order."""
+        for name in names:
+            run.do(f"call void @{name}(ptr %table)")
 
     def _finish(self, module: Module) -> None:
         """Write what else is called from outside; nothing here."""
@@ -88,6 +105,7 @@ class Program:
             self._need(Memory(scratch_bytes(kernel)))
             emit_special(f, self.target, kernel, frame.address, frame.scratch())
         f.finish()
+        self.shared.append(frame.shared)
         return f.name
 
     def _need(self, memory: Memory) -> None:
@@ -110,12 +128,9 @@ class Program:
         return (self.target,)
 
     def _code(self) -> Code:
-        def make() -> Code:
-            return Code(assemble(self.text, self.target), self.needed, self.own)
-
         if self._made is None:
-            with making:
-                self._made = self._made or cached(self._digest(), make)
+            make([self])
+        assert self._made is not None
         return self._made
 
     def _digest(self) -> str | None:
@@ -152,25 +167,22 @@ class Program:
         ShapeError, DTypeError
             If an array is of another type.
         """
-        run = self.native("run", ctypes.c_void_p)
-        given = [fitted(a, b) for a, b in zip(args, self.schedule.inputs, strict=True)]
-        results = self._results(given)
-        constants = [array for _, array in self.schedule.constants]
+        run = self._functions.get("run") or self.native("run", ctypes.c_void_p)
         with self.members() as members:
-            status = np.array([0, members.address, 0, 0], np.int64)
-            arrays = [status, self.work(members.size), *given, *results, *constants]
-            table = (ctypes.c_void_p * len(arrays))(*(a.__array_interface__["data"][0] for a in arrays))
-            run(ctypes.addressof(table))
-        self.require_success(status)
+            call = self._call(members.size)
+            results, failed = call.run(run, members.address, args), call.failed
+        self._idle.append(call)
+        if failed is not None:
+            self.require_success(failed)
         return results
 
-    def _results(self, given: Sequence[np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:
-        """Return room for the results: donated arrays where they can be written, else new ones."""
-        taken = {j: given[i] for i, j in self.reused if writable(given[i])}
-        return [
-            taken[j] if j in taken else np.empty(b.type.shape, b.type.dtype)
-            for j, b in enumerate(self.schedule.outputs)
-        ]
+    def _call(self, size: int) -> Call:
+        """Return what nobody else calls with, for so many threads."""
+        with suppress(IndexError):
+            call = self._idle.pop()
+            if call.size >= size:
+                return call
+        return Call(self.schedule, self.places, self.reused, self._allocated(size), size)
 
     def require_success(self, status: np.ndarray[Any, Any]) -> None:
         """Raise what a status says has failed, if anything has."""
@@ -178,10 +190,31 @@ class Program:
             raise self.schedule.failures[status[FAILED] - 1].exception(status)
 
     def work(self, size: int) -> np.ndarray[Any, Any]:
-        """Return this thread's temporary memory, aligned: of arrays, and of kernels that so many threads run."""
+        """Return this thread's temporary memory."""
         if getattr(self._memory, "size", 0) < size:
-            needed = self.scratch + self._code().scratch + (size - 1) * max(self._each_further, 0)
-            block = np.empty(needed + ALIGNMENT, np.uint8)
-            start = -block.__array_interface__["data"][0] % ALIGNMENT
-            self._memory.size, self._memory.array = size, block[start : start + needed]
+            self._memory.size, self._memory.array = size, self._allocated(size)
         return self._memory.array  # type: ignore[no-any-return]  # thread-local storage has no types
+
+    def _allocated(self, size: int) -> np.ndarray[Any, Any]:
+        """Return temporary memory, aligned: of arrays, and of kernels that so many threads run."""
+        needed = self.scratch + self._code().scratch + (size - 1) * max(self._each_further, 0)
+        block = np.empty(needed + ALIGNMENT, np.uint8)
+        start = -address(block) % ALIGNMENT
+        return block[start : start + needed]
+
+
+def make(programs: Sequence[Program]) -> None:
+    """Make the code of programs for one target: from the cache, or all that is not there side by side."""
+    with making:
+        missing = []
+        for program in programs:
+            if program._made is None:
+                key = program._digest()
+                program._made = find(key)
+                if program._made is None:
+                    missing.append((program, key))
+        if missing:
+            objects = assemble([program._parts() for program, _ in missing], missing[0][0].target)
+            for (program, key), made in zip(missing, objects, strict=True):
+                program._made = Code(made, program.needed, program.own)
+                keep(key, program._made)

@@ -8,8 +8,8 @@ nothing: they change where a loop reads. A fold is the tail of the loop that com
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -59,6 +59,10 @@ class Schedule:
     outputs: tuple[Buffer, ...]
     constants: tuple[tuple[Buffer, np.ndarray[Any, Any]], ...]
     failures: tuple[Failure, ...] = ()
+    origins: Mapping[object, Eqn] = field(default_factory=dict)
+    """The equation that a node, a store, a fold or a special kernel comes from; for people, never for code."""
+    holds: Mapping[Buffer, Atom] = field(default_factory=dict)
+    """The value that a temporary or output buffer, or a constant, is memory for; for people too."""
 
 
 AGAIN = 3  # simple functions, at most, that are computed again instead of kept
@@ -80,6 +84,9 @@ class _Scheduler:
         self.maps: dict[Var, Eqn] = {}  # how values in loops are made
         self.repeated: dict[tuple[int, Var], Node] = {}
         self.kernels: list[Kernel] = []
+        self.eqn: Eqn | None = None  # the one that is being lowered
+        self.origins: dict[object, Eqn] = {}
+        self.holds: dict[Buffer, Atom] = {}
         self.values: dict[Var, Known] = {}
         self.loads: dict[tuple[int, Buffer, Layout], Load] = {}
         self.constants: dict[int, tuple[Buffer, np.ndarray[Any, Any]]] = {}
@@ -95,6 +102,7 @@ class _Scheduler:
         for i, atom in enumerate(graph.outputs):
             buffer = Buffer(atom.type, "output", i)
             self.outputs.append(buffer)
+            self.holds[buffer] = atom
             if isinstance(atom, Var) and atom not in self.homes:
                 self.homes[atom] = buffer
 
@@ -117,7 +125,9 @@ class _Scheduler:
 
     def run(self) -> Schedule:
         for eqn in self.graph.eqns:
+            self.eqn = eqn
             self._lower(eqn)
+        self.eqn = None
         for atom, buffer in zip(self.graph.outputs, self.outputs, strict=True):
             if not isinstance(atom, Var) or self._memory(atom).buffer is not buffer:
                 self._copy(atom, Access(buffer, contiguous(atom.type.shape)))
@@ -125,7 +135,8 @@ class _Scheduler:
             if isinstance(kernel, Loop):
                 kernel.nodes = kernel.needed(kernel.ends)
         constants, kernels = tuple(self.constants.values()), tuple(fused(self.kernels))
-        return Schedule(kernels, self.inputs, tuple(self.outputs), constants, tuple(self.failures))
+        outside = (self.inputs, tuple(self.outputs), constants)
+        return Schedule(kernels, *outside, tuple(self.failures), self.origins, self.holds)
 
     # ---- one equation
 
@@ -145,9 +156,9 @@ class _Scheduler:
             inputs = [self._memory(a) if product else self._packed(a) for a in eqn.inputs]
             access = self._fresh(out)
             failure = self._indexing(eqn) if isinstance(kind, (Gather, Scatter)) else 0
-            self.kernels.append(
-                (Contraction if product else Special)(kind, inputs, access, eqn.params, failure)
-            )
+            kernel = (Contraction if product else Special)(kind, inputs, access, eqn.params, failure)
+            self.kernels.append(kernel)
+            self.origins[kernel] = eqn
             self.values[out] = Known(len(self.kernels) - 1, access=access)
 
     def _map(self, eqn: Eqn, kind: Map) -> None:
@@ -167,6 +178,7 @@ class _Scheduler:
         args = tuple(self._node(place, loop, a) for a in eqn.inputs)
         node = Apply(kind.function, args, eqn.params, eqn.out.type.dtype, self._refusal(eqn, kind))
         loop.nodes.append(node)
+        self.origins[node] = eqn
         self.values[eqn.out] = Known(place, node)
         self.maps[eqn.out] = eqn
         return node
@@ -218,7 +230,7 @@ class _Scheduler:
         layout = kind.rule(access.layout, **eqn.params)
         place = self._place_of(source)
         if layout is None:  # the elements have to move first
-            access = Access(Buffer(source.type), contiguous(source.type.shape))
+            access = self._beside(source)
             place = self._copy(source, access)
             layout = kind.rule(access.layout, **eqn.params)
             assert layout is not None
@@ -232,14 +244,18 @@ class _Scheduler:
         strides = tuple(0 if a in axes else next(kept) for a in range(source.type.ndim))
         node = self._node(place, loop, source)
         layout = Layout(source.type.shape, strides)
-        loop.folds.append(Folded(node, kind.combine, axes, Access(access.buffer, layout)))
+        fold = Folded(node, kind.combine, axes, Access(access.buffer, layout))
+        loop.folds.append(fold)
+        self.origins[fold] = eqn
         self.values[eqn.out] = Known(place, access=access)
 
     def _place(self, eqn: Eqn, kind: Place) -> None:
         access = self._fresh(eqn.out)
         if kind.zeros:
             zero = Number(eqn.out.type.dtype.type(0))
-            self.kernels.append(Loop(eqn.out.type.shape, [zero], [Store(zero, access)]))
+            store = Store(zero, access)
+            self.kernels.append(Loop(eqn.out.type.shape, [zero], [store]))
+            self.origins[store] = eqn
         last = len(self.kernels) - 1
         parts = kind.parts(access.layout, [a.type for a in eqn.inputs], **eqn.params)
         for atom, layout in zip(eqn.inputs, parts, strict=True):
@@ -315,13 +331,22 @@ class _Scheduler:
     def _copy(self, atom: Atom, to: Access, after: int = -1) -> int:
         """Write a value to memory of this layout too; return the place of the loop that does it."""
         place, loop = self._loop_for(atom.type.shape, [atom], after)
-        loop.stores.append(Store(self._node(place, loop, atom), to))
+        store = Store(self._node(place, loop, atom), to)
+        loop.stores.append(store)
+        if self.eqn is not None:
+            self.origins[store] = self.eqn
         return place
 
     # ---- memory
 
     def _fresh(self, var: Var) -> Access:
-        return Access(self.homes.get(var) or Buffer(var.type), contiguous(var.type.shape))
+        return Access(self.homes[var], contiguous(var.type.shape)) if var in self.homes else self._beside(var)
+
+    def _beside(self, atom: Atom) -> Access:
+        """Return memory for a value, or for a copy of it."""
+        buffer = Buffer(atom.type)
+        self.holds[buffer] = atom
+        return Access(buffer, contiguous(atom.type.shape))
 
     def _memory(self, atom: Atom) -> Access:
         """Return where a value is in memory; what a loop has in a register only, it now stores."""
@@ -341,6 +366,7 @@ class _Scheduler:
             number = atom.uniform
             array = atom.value if number is None else np.asarray(number)
             buffer = Buffer(Type(array.shape, array.dtype), "constant", len(self.constants))
+            self.holds[buffer] = atom
             self.constants[id(atom)] = (buffer, np.require(array, requirements="C"))
         buffer, array = self.constants[id(atom)]
         layout = contiguous(array.shape)
@@ -351,7 +377,7 @@ class _Scheduler:
         access = self._memory(atom)
         if access.layout == contiguous(atom.type.shape):
             return access
-        to = Access(Buffer(atom.type), contiguous(atom.type.shape))
+        to = self._beside(atom)
         self._copy(atom, to)
         return to
 

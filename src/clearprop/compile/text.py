@@ -6,9 +6,8 @@ A value is scalar or a vector of ``lanes``; the same code that emits one emits t
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -36,8 +35,7 @@ def value_type(dtype: np.dtype[Any]) -> str:
     return "i1" if dtype.kind == "b" else memory_type(dtype)
 
 
-@dataclass(frozen=True)
-class Value:
+class Value(NamedTuple):
     """A value in LLVM text: its name or literal, the type of an element, and the number of lanes."""
 
     name: str
@@ -75,6 +73,7 @@ class Module:
 
     def __init__(self) -> None:
         self.functions: dict[str, str] = {}
+        self.signatures: dict[str, str] = {}
         self.declared: dict[str, str] = {}
         self.globals: dict[str, str] = {}
 
@@ -84,8 +83,12 @@ class Module:
 
     def text(self) -> str:
         """Return the module."""
-        parts = [*self.globals.values(), *self.declared.values(), *self.functions.values()]
-        return "\n".join(parts) + '\nattributes #0 = { nounwind "prefer-vector-width"="512" }\n'
+        return self.of(self.functions.values())
+
+    def of(self, functions: Iterable[str]) -> str:
+        """Return a module of these functions, with all else that this one has."""
+        lines = [*self.globals.values(), *self.declared.values(), *functions]
+        return "\n".join(lines) + '\nattributes #0 = { nounwind "prefer-vector-width"="512" }\n'
 
 
 class Function:
@@ -113,6 +116,7 @@ class Function:
         self.module, self.name, self.returned = module, name, returned
         listed = ", ".join(f"{type} %{argument}" for type, argument in arguments)
         linkage = "internal " if internal else ""
+        self.signature = f"{returned} @{name}({', '.join(type for type, _ in arguments)})"
         self.lines = [f"define {linkage}{returned} @{name}({listed}) #0 {{", "entry:"]
         self.allocated: list[str] = []
         self.block, self.count = "entry", 0
@@ -144,6 +148,7 @@ class Function:
         self.do("ret void" if result is None else f"ret {result}")
         lines = self.lines[:2] + self.allocated + self.lines[2:] + ["}"]
         self.module.functions[self.name] = "\n".join(lines)
+        self.module.signatures[self.name] = self.signature
 
     # ---- values
 

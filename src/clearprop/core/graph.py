@@ -153,19 +153,23 @@ def names_of(graph: Graph) -> dict[Var, str]:
 def print_graph(graph: Graph) -> str:
     """Return the graph in its one notation."""
     names = names_of(graph)
-
-    def show(atom: Atom) -> str:
-        return names[atom] if isinstance(atom, Var) else repr(atom)
-
     arguments = ", ".join(f"{names[v]}: {v.type}" for v in graph.inputs)
     results = ", ".join(str(a.type) for a in graph.outputs)
     lines = [f"{graph.name}({arguments}) -> {results if len(graph.outputs) == 1 else f'({results})'}"]
-    for eqn in graph.eqns:
-        words = [eqn.primitive.name, *map(show, eqn.inputs)]
-        words += [f"{key}={_show_param(value)}" for key, value in eqn.params.items()]
-        lines.append(f"  {names[eqn.out]}: {eqn.out.type} = {' '.join(words)}")
-    lines.append(f"  return {', '.join(map(show, graph.outputs))}")
+    lines += [f"  {print_equation(eqn, names)}" for eqn in graph.eqns]
+    lines.append(f"  return {', '.join(_show_atom(a, names) for a in graph.outputs)}")
     return "\n".join(lines)
+
+
+def print_equation(eqn: Eqn, names: Mapping[Var, str]) -> str:
+    """Return one equation in the same notation, with these names."""
+    words = [eqn.primitive.name, *(_show_atom(a, names) for a in eqn.inputs)]
+    words += [f"{key}={_show_param(value)}" for key, value in eqn.params.items()]
+    return f"{names[eqn.out]}: {eqn.out.type} = {' '.join(words)}"
+
+
+def _show_atom(atom: Atom, names: Mapping[Var, str]) -> str:
+    return names[atom] if isinstance(atom, Var) else repr(atom)
 
 
 def _show_param(value: Any) -> str:

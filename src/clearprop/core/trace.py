@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,10 @@ from .types import Array, Type, native, require_supported
 
 if TYPE_CHECKING:
     from .primitive import Primitive
+
+
+_OPERATIONS = "clearprop.ops"
+"""What fills the table of NumPy's functions; loaded when something is traced, not with what only names a Traced."""
 
 
 class Recording:
@@ -110,6 +115,7 @@ def trace(
     captured : list of Traced
         Values of outer recordings that the function used: the arguments for those last inputs.
     """
+    import_module(_OPERATIONS)
     recording = Recording()
     names = names or [""] * len(types)
     inputs = [Var(type, name) for type, name in zip(types, names, strict=True)]

@@ -17,6 +17,7 @@ import dataclasses
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Self, TypeAlias, TypeVar, dataclass_transform
 
 import numpy as np
@@ -95,15 +96,21 @@ def _bracketed(opening: str, parts: list[str], closing: str) -> str:
 
 
 def _show(value: Any) -> str:
-    if _is_array(value):
+    if is_array(value):
         return str(type_of(value))
     if isinstance(value, tuple):
         return _bracketed("(", [_show(v) for v in value], ",)" if len(value) == 1 else ")")
     return getattr(value, "__name__", None) or getattr(value, "name", None) or repr(value)
 
 
+@cache
+def _field_names(kind: Any) -> tuple[str, ...]:
+    return tuple(f.name for f in dataclasses.fields(kind))
+
+
 def _fields(module: Module) -> dict[str, Any]:
-    return {f.name: getattr(module, f.name) for f in dataclasses.fields(module)}  # type: ignore[arg-type]  # as above
+    kind: Any = type(module)
+    return {name: getattr(module, name) for name in _field_names(kind)}
 
 
 M = TypeVar("M", bound=Module)
@@ -150,7 +157,8 @@ class Node:
 Structure: TypeAlias = _Leaf | Static | Node
 
 
-def _is_array(value: Any) -> bool:
+def is_array(value: Any) -> bool:
+    """Tell whether a value is a leaf wherever it stands."""
     return isinstance(value, (np.ndarray, np.generic, Traced))
 
 
@@ -158,7 +166,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (bool, int, float, complex))
 
 
-def _items(tree: Tree) -> list[tuple[Any, Any]] | None:
+def contents(tree: Tree) -> list[tuple[Any, Any]] | None:
     """Return the children of a node with their keys; None for what is not walked."""
     if isinstance(tree, Module):
         return list(_fields(tree).items())
@@ -170,10 +178,10 @@ def _items(tree: Tree) -> list[tuple[Any, Any]] | None:
 
 
 def _walk(tree: Tree, path: str, numbers: bool, leaves: list[tuple[str, Any]]) -> Structure:
-    if _is_array(tree) or (numbers and _is_number(tree)):
+    if is_array(tree) or (numbers and _is_number(tree)):
         leaves.append((path, tree))
         return LEAF
-    items = _items(tree)
+    items = contents(tree)
     if items is None:
         return Static(tree)
     numbers = numbers and not isinstance(tree, Module)

@@ -13,9 +13,23 @@ sum: Σ wᵢ lᵢ / Σ wᵢ.
 | probabilities | log_loss, cross_entropy, kl_divergence                                        |
 """
 
-from .classification import cross_entropy, kl_divergence, log_loss
-from .margin import hinge
-from .regression import half_squared_error, huber, mean_absolute_error, mean_squared_error, poisson
+from typing import TYPE_CHECKING
+
+from .._on_demand import on_demand
+
+if TYPE_CHECKING:
+    from .classification import cross_entropy, kl_divergence, log_loss
+    from .margin import hinge
+    from .regression import half_squared_error, huber, mean_absolute_error, mean_squared_error, poisson
+else:
+    __getattr__, __dir__ = on_demand(
+        __name__,
+        {
+            "classification": "cross_entropy kl_divergence log_loss",
+            "margin": "hinge",
+            "regression": "half_squared_error huber mean_absolute_error mean_squared_error poisson",
+        },
+    )
 
 __all__ = [
     "cross_entropy",

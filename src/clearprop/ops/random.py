@@ -11,6 +11,7 @@ array([0.39904642, 0.88052016], dtype=float32)
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 import numpy as np
@@ -82,7 +83,8 @@ def key(seed: int) -> np.ndarray[Any, Any]:
 
 def as_key(rng: Any) -> Array:
     """Return the key that an ``rng`` argument means: a seed, a key itself, or a NumPy Generator's draw."""
-    if isinstance(rng, np.random.Generator):
+    loaded = sys.modules.get("numpy.random")  # it takes long to load, and without it there is no Generator
+    if loaded is not None and isinstance(rng, loaded.Generator):
         return key(int(rng.integers(2**63)))
     return key(rng) if np.ndim(rng) == 0 else rng
 

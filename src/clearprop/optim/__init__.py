@@ -11,23 +11,44 @@
 True
 """
 
-from .adam import Adam, Adamax, AdamW, NAdam
-from .adaptive import Adadelta, Adagrad, RMSProp
-from .clipping import clip_by_norm, clip_by_value, global_norm
-from .lbfgs import LBFGS
-from .lion import Lion
-from .optimizer import Optimizer, Rate, State
-from .plateau import ReduceOnPlateau
-from .schedules import (
-    Constant,
-    CosineDecay,
-    ExponentialDecay,
-    OneCycle,
-    PiecewiseConstant,
-    Schedule,
-    StepDecay,
-)
-from .sgd import SGD
+from typing import TYPE_CHECKING
+
+from .._on_demand import on_demand
+
+if TYPE_CHECKING:
+    from .adam import Adam, Adamax, AdamW, NAdam
+    from .adaptive import Adadelta, Adagrad, RMSProp
+    from .clipping import clip_by_norm, clip_by_value, global_norm
+    from .lbfgs import LBFGS
+    from .lion import Lion
+    from .optimizer import Optimizer, Rate, State
+    from .plateau import ReduceOnPlateau
+    from .schedules import (
+        Constant,
+        CosineDecay,
+        ExponentialDecay,
+        OneCycle,
+        PiecewiseConstant,
+        Schedule,
+        StepDecay,
+    )
+    from .sgd import SGD
+else:
+    __getattr__, __dir__ = on_demand(
+        __name__,
+        {
+            "adam": "Adam Adamax AdamW NAdam",
+            "adaptive": "Adadelta Adagrad RMSProp",
+            "clipping": "clip_by_norm clip_by_value global_norm",
+            "lbfgs": "LBFGS",
+            "lion": "Lion",
+            "optimizer": "Optimizer Rate State",
+            "plateau": "ReduceOnPlateau",
+            "schedules": "Constant CosineDecay ExponentialDecay OneCycle "
+            "PiecewiseConstant Schedule StepDecay",
+            "sgd": "SGD",
+        },
+    )
 
 __all__ = [
     "LBFGS",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from ..api.inside import Inside, says_inside
 from ..ops.random import fold_in, key
 from ..optim import LBFGS, Adam, Optimizer, ReduceOnPlateau
 from .data import Samples, hold_out, samples
@@ -166,3 +167,12 @@ def _warn_diverged(step: Step) -> None:
         RuntimeWarning,
         stacklevel=4,
     )
+
+
+def _inside(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Inside:
+    from .inside import of_fit
+
+    return of_fit(args, kwargs)
+
+
+says_inside(fit, _inside)

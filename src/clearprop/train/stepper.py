@@ -7,8 +7,8 @@ loss, and the prediction if it is wanted: forward pass, loss, backpropagation an
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from ..ops.random import fold_in
 from ..optim import Optimizer
 from ..transform.simplify import simplify
 from .data import Samples
+
+if TYPE_CHECKING:
+    from ..compile.repeat import Repeating, Roles
 
 
 class Stepper(ABC):
@@ -44,6 +47,10 @@ class Stepper(ABC):
         leaves, self.form = tree.flatten((model, state))
         self.leaves = [np.array(leaf, order="C") for leaf in leaves]
         self.factor = self.names.index("state.rate_factor")
+
+    @abstractmethod
+    def prepare(self, sizes: Iterable[int]) -> None:
+        """Make ready for mini-batches of these sizes; any other is made ready when it comes."""
 
     @abstractmethod
     def run(self, rows: np.ndarray[Any, Any], size: int) -> tuple[Any, Any]:
@@ -93,14 +100,18 @@ class Stepper(ABC):
 class Interpreted(Stepper):
     """Steps with NumPy, equation by equation: the reference."""
 
-    graphs: dict[int, Graph]
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.graphs: dict[int, Graph] = {}
+
+    def prepare(self, sizes: Iterable[int]) -> None:
+        """Record the graphs."""
+        self.graphs |= {size: self.graph(size) for size in sizes}
 
     def run(self, rows: np.ndarray[Any, Any], size: int) -> tuple[Any, Any]:
         """Interpret the graph for each mini-batch."""
-        if not hasattr(self, "graphs"):
-            self.graphs = {}
         if size not in self.graphs:
-            self.graphs[size] = self.graph(size)
+            self.prepare([size])
         n, losses, predictions = len(self.leaves), [], []
         for start in range(0, len(rows), size):
             taken = rows[start : start + size]
@@ -115,20 +126,34 @@ class Native(Stepper):
     """Steps in native code, any number of them in one call."""
 
     def __init__(self, *args: Any) -> None:
-        from ..compile.repeat import Carried, Repeating
+        from ..compile.repeat import Carried
 
         super().__init__(*args)
         self.carried = Carried(self.leaves)
         self.runs: dict[int, Repeating] = {}
 
+    @property
+    def roles(self) -> Roles:
+        """What the inputs and outputs of the graph are."""
+        from ..compile.repeat import Roles
+
+        n = len(self.leaves)
+        return Roles(n, (n, n + 1) if self.keep else (n,))
+
+    def prepare(self, sizes: Iterable[int]) -> None:
+        """Make the machine code for these sizes of batches, side by side."""
+        from ..compile.program import make
+        from ..compile.repeat import Repeat
+
+        made = {size: Repeat(self.graph(size), self.roles) for size in sizes}
+        make(list(made.values()))
+        for size, repeat in made.items():
+            self.runs[size] = repeat.begin(self.carried, self.data)
+
     def run(self, rows: np.ndarray[Any, Any], size: int) -> tuple[Any, Any]:
         """Run the machine code for this size of batch."""
-        from ..compile.repeat import Repeat, Roles
-
         if size not in self.runs:
-            n = len(self.leaves)
-            roles = Roles(n, (n, n + 1) if self.keep else (n,))
-            self.runs[size] = Repeat(self.graph(size), roles).begin(self.carried, self.data)
+            self.prepare([size])
         records = self.runs[size].run(rows, len(rows) // size)
         self.leaves = self.carried.now
         return records[0], records[1].reshape(-1, *records[1].shape[2:]) if self.keep else None

@@ -7,7 +7,7 @@ loss, backpropagation and the optimiser's update together.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 
 from ..api import value_and_grad
 from ..api.compiled import native_code
+from ..api.inside import Inside, says_inside
 from ..core.errors import DataError, SettingError
 from ..core.types import Array
 from ..nn.context import INFERENCE, Context, apply
@@ -184,6 +185,7 @@ def mini_batches(
 ) -> Iterator[Step]:
     """Yield a step for each mini-batch of epochs that are shuffled anew; or one for ``pause`` seconds of them."""
     number, n, stride = 0, len(data), 1
+    stepper.prepare({min(batch_size, n), n % batch_size or batch_size})
     for epoch in range(1, epochs + 1):
         rows, start = data.numbers(permutation(fold_in(order, epoch), n)), 0
         while start < n:
@@ -210,7 +212,7 @@ def mini_batches(
 def try_loss(model: Any, data: Samples, loss: Loss) -> None:
     """Compute the loss once, on the rows with the extreme labels, so that what is wrong is said in numbers."""
     y = data.y.reshape(len(data.y), -1)
-    rows = np.unique([0, len(y) - 1, *y.argmin(axis=0)[:1], *y.argmax(axis=0)[:1]])
+    rows = sorted({0, len(y) - 1, *map(int, [*y.argmin(axis=0)[:1], *y.argmax(axis=0)[:1]])})
     few = data.take(rows)
     weight = None if few.weight is None else np.ones_like(few.weight)
     with np.errstate(all="ignore"):
@@ -238,3 +240,12 @@ def full_batch(
 
 def _pair(model: Any) -> tuple[Any, Any]:
     return model, {}
+
+
+def _inside(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Inside:
+    from .inside import of_steps
+
+    return of_steps(args, kwargs)
+
+
+says_inside(steps, _inside)

@@ -7,7 +7,6 @@ Module class that the program has defined: a file cannot make anything be import
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import tempfile
 from collections.abc import Mapping
@@ -27,6 +26,8 @@ FORMAT = 1
 
 def write_file(path: Path, parts: Mapping[str, Any], about: Mapping[str, Any]) -> None:
     """Write trees and facts about them; the file at path is replaced in one go."""
+    import json
+
     from safetensors.numpy import save
 
     arrays: dict[str, Any] = {}
@@ -97,6 +98,8 @@ def _header(path: Path, metadata: Mapping[str, str] | None) -> dict[str, Any]:
         raise FileError(
             f"{path} was not written by clearprop: it holds tensors but no description of a model"
         )
+    import json
+
     try:
         header = json.loads(metadata["clearprop"])
         newer = header["format"] > FORMAT

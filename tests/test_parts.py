@@ -1,0 +1,113 @@
+"""A program's code made in parts, side by side: the same numbers, and every error is heard."""
+
+import re
+import threading
+
+import numpy as np
+import pytest
+
+import clearprop as cp
+from clearprop.compile import engine, parts, program
+from clearprop.compile.engine import Native, assemble
+from clearprop.compile.program import Program
+from clearprop.compile.target import chosen
+from clearprop.core.trace import trace
+from clearprop.core.types import Type
+
+X = np.linspace(-1, 1, 40 * 33, dtype=np.float32).reshape(40, 33)
+
+
+def network():
+    """A program with matrix products, tables, folds and an order."""
+
+    def f(x):
+        h = np.tanh(x @ x.T)
+        return [h @ np.sin(1e6 * x), np.sum(h, axis=0), np.argsort(h[0]), cp.softmax(h)]
+
+    return Program(trace(f, [Type(X.shape, X.dtype)])[0].owning_constants())
+
+
+def defined(text):
+    return re.findall(r"(?m)^define .*?@(\w+)\(", text)
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 4])
+def test_every_function_is_in_one_part(most, monkeypatch):
+    monkeypatch.setattr(parts, "LETTERS", 1000)
+    monkeypatch.setattr(parts, "MOST", most)
+    module = network().module
+    texts = parts.parts(module)
+    assert len(texts) == most
+    assert [name for text in texts for name in defined(text)] == list(module.functions)
+    sizes = [sum(len(module.functions[name]) for name in defined(text)) for text in texts]
+    assert max(sizes) - min(sizes) <= 2 * max(map(len, module.functions.values()))
+
+
+def test_calls_go_back(monkeypatch):
+    """What a function calls stands in its own part or an earlier one, which makes the call a straight one."""
+    monkeypatch.setattr(parts, "LETTERS", 1000)
+    known = set()
+    for text in parts.parts(network().module):
+        known |= set(defined(text))
+        assert set(re.findall(r"call [^@\n]*@(\w+)\(", text)) <= known
+
+
+def test_a_short_program_is_one_part():
+    assert len(parts.parts(Program(trace(lambda x: [x + 1], [Type((3,), X.dtype)])[0]).module)) == 1
+
+
+def test_parts_compute_what_the_whole_computes(monkeypatch):
+    monkeypatch.setattr(parts, "MOST", 1)
+    whole = network()([X])
+    monkeypatch.setattr(parts, "MOST", 4)
+    monkeypatch.setattr(parts, "LETTERS", 1000)
+    for a, b in zip(whole, network()([X]), strict=True):
+        assert a.tobytes() == b.tobytes()
+
+
+@pytest.fixture
+def threads():
+    yield cp.set_threads
+    cp.set_threads(None)
+
+
+def test_code_does_not_depend_on_how_many_make_it(threads):
+    texts = [[part] for part in parts.parts(network().module)]
+    threads(1)
+    alone = assemble([*texts, *texts], chosen())
+    threads(4)
+    assert assemble([*texts, *texts], chosen()) == alone
+
+
+@pytest.mark.parametrize("n", [1, 4])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_an_error_in_one_part_is_raised(n, place, threads):
+    threads(n)
+    texts = ["define void @f() {\n ret void\n}"] * 3
+    texts[place] = "define nonsense"
+    with pytest.raises(RuntimeError, match="parsing error"):
+        assemble([texts], chosen())
+    assert not [t for t in threading.enumerate() if "(work)" in t.name], "somebody is left at work"
+
+
+def test_without_threads_to_have_all_is_made_here(threads, monkeypatch):
+    def refuse(self):
+        raise RuntimeError("can't start new thread")
+
+    threads(4)
+    monkeypatch.setattr(engine.threading.Thread, "start", refuse)
+    text = "define void @f() {\n ret void\n}"
+    (code,) = assemble([[text, text.replace("@f", "@g")]], chosen())
+    native = Native(code)
+    assert native.address("f") != native.address("g")
+
+
+def test_both_sizes_of_a_mini_batch_are_made_together(monkeypatch):
+    made, real = [], program.assemble
+    monkeypatch.setattr(program, "assemble", lambda given, t: made.append(len(given)) or real(given, t))
+    y = np.sum(X, axis=1, keepdims=True)
+    model = cp.nn.Dense(33, 1, rng=0)
+    for batch, expected in ((16, [2]), (20, [1]), (64, [1])):
+        made.clear()
+        cp.fit(model, (X, y), loss=cp.losses.mean_squared_error, epochs=2, batch_size=batch, progress=False)
+        assert made == expected, batch
