@@ -19,6 +19,7 @@ GRAIN = 5.0  # microseconds of a chunk at least
 MOST = 48  # chunks
 CLOCK = 3.5e3  # cycles in a microsecond
 BANDWIDTH = 1.2e5  # bytes in a microsecond, from the second cache
+WIDE = 8  # times as wide as tall are blocks of a product that copy their rows
 LINE = 64  # elements of the innermost axis that stay together
 
 
@@ -114,12 +115,14 @@ def panel_cut(product: Product) -> Ranges | None:
 def product_cut(product: Product, time: float, rows: bool = True) -> Blocks | None:
     """Return how to cut a product that takes so long; its rows only if they may be.
 
-    Blocks are about square, since each reads all of k for its rows and for its columns.
+    Blocks are about square, since each reads all of k for its rows and for its columns; but wide where each
+    copies its rows.
     """
+    wide = WIDE if product.copies else 1
     chunks = wanted(time)
     tiles, panels, cut = product.tiles, product.panels, Blocks(product.tiles, product.panels, 1, 1)
     while cut.chunks < chunks and ((tiles > 1 and rows) or panels > 1):
-        if panels == 1 or (rows and tiles > 1 and tiles * product.height >= panels * product.width):
+        if panels == 1 or (rows and tiles > 1 and wide * tiles * product.height >= panels * product.width):
             tiles = math.ceil(tiles / 2)
         else:
             panels = math.ceil(panels / 2)

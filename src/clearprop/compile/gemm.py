@@ -60,8 +60,8 @@ class Product:
         Memory that all slices share, and that each thread needs for itself; aligned to 64 bytes.
     height, width : int
         Rows of a tile, and columns of a panel, at most.
-    near : bool
-        Whether each slice copies its panels: the same for all slices of the same panels.
+    near, copies : bool
+        Whether each slice copies its panels, and whether its rows of A.
     """
 
     name: str
@@ -74,6 +74,7 @@ class Product:
     height: int
     width: int
     near: bool = False
+    copies: bool = False
 
 
 def product(
@@ -127,6 +128,7 @@ def product(
         cut.rows[0].height,
         cut.panels[0].width,
         cut.near,
+        not cut.reads_a,
     )
 
 
