@@ -1,8 +1,9 @@
 """A team's native code: how a piece of work is published, claimed chunk by chunk, and waited for.
 
 Whoever publishes takes chunks too, and then waits only for those that a running worker has claimed. All that
-a claim depends on is one word, the ticket: the number of the work and how many of its chunks are unclaimed. A
-claim is a compare-and-swap of the whole word, so nobody can claim a chunk of work that has passed.
+a claim depends on is one word, the ticket: the number of the work and which of its chunks are unclaimed. A
+claim is a compare-and-swap of the whole word, so nobody can claim a chunk of work that has passed. The publisher
+claims from the front and workers from the back: what a chunk works on is mostly still in its processor's cache.
 
 Where others take the processors, a worker may be stopped within a chunk. Then the publisher waits, and works
 alone for some time after it, in proportion to its wait: it loses a small part of its time at most.
@@ -19,7 +20,7 @@ from string import Template
 DISPATCH = 0  # where in the block is what: the address of the function that publishes work
 STOP = 8  # whether the workers should return
 SHUNNED = 16  # until when the publisher works alone, by the processor's counter
-TICKET = 64  # number of the work * 2**32 + unclaimed chunks
+TICKET = 64  # number of the work * 2**32 + chunks that the publisher has claimed * 2**16 + unclaimed chunks
 CHUNK, TABLE, EXTRA = 72, 80, 88  # the work: a function, and what it is called with
 LEFT = 128  # chunks that are not finished
 WAITING = 132  # whether the publisher sleeps until they are
@@ -50,7 +51,7 @@ def team_text(machine: str) -> str:
     """Return the functions of a team, for "x86_64" or "aarch64".
 
     ``dispatch(ptr block, ptr chunk, ptr table, i64 chunks, i64 extra)`` calls
-    ``chunk(ptr table, i64 number, i64 who, i64 extra)`` for every number below ``chunks``, at least one, and returns
+    ``chunk(ptr table, i64 number, i64 who, i64 extra)`` for every number below ``chunks``, from 1 to 65535, and returns
     when all are done; ``who`` is 0 for the caller and counts the workers from 1. ``worker(ptr block, i64 who)``
     returns after ``dismiss(ptr block)``.
     """
@@ -105,19 +106,25 @@ entry:
 look:
   %count = phi i32 [ 0, %entry ], [ %count, %try ], [ %more, %claimed ]
   %seen = load atomic i64, ptr %ticket acquire, align 8
-  %unclaimed = and i64 %seen, 4294967295
+  %unclaimed = and i64 %seen, 65535
   %none = icmp eq i64 %unclaimed, 0
   br i1 %none, label %out, label %try
 try:
   %chunk = load atomic ptr, ptr %chunk.place monotonic, align 8
   %table = load atomic ptr, ptr %table.place monotonic, align 8
   %extra = load atomic i64, ptr %extra.place monotonic, align 8
-  %fewer = sub i64 %seen, 1
+  %publishes = icmp eq i64 %who, 0
+  %change = select i1 %publishes, i64 65535, i64 -1
+  %fewer = add i64 %seen, %change
   %swap = cmpxchg ptr %ticket, i64 %seen, i64 %fewer acq_rel monotonic, align 8
   %mine = extractvalue { i64, i1 } %swap, 1
   br i1 %mine, label %claimed, label %look
 claimed:
-  %number = sub i64 %unclaimed, 1
+  %both = and i64 %seen, 4294967295
+  %front = lshr i64 %both, 16
+  %end = add i64 %front, %unclaimed
+  %back = sub i64 %end, 1
+  %number = select i1 %publishes, i64 %front, i64 %back
   call void %chunk(ptr %table, i64 %number, i64 %who, i64 %extra)
   %more = add i32 %count, 1
   br label %look
@@ -238,7 +245,7 @@ tell:
 spin:
   %i = phi i32 [ 0, %work ], [ 0, %report ], [ 0, %check ], [ 0, %tell ], [ %i.next, %again ], [ %i.next, %yield ]
   %now = load atomic i64, ptr %ticket monotonic, align 8
-  %unclaimed = and i64 %now, 4294967295
+  %unclaimed = and i64 %now, 65535
   %found = icmp ne i64 %unclaimed, 0
   br i1 %found, label %work, label %again
 again:
@@ -254,7 +261,7 @@ yield:
 tired:
   %before = atomicrmw add ptr %asleep, i32 1 seq_cst, align 4
   %seen = load atomic i64, ptr %ticket seq_cst, align 8
-  %waits = and i64 %seen, 4294967295
+  %waits = and i64 %seen, 65535
   %late = icmp ne i64 %waits, 0
   br i1 %late, label %awake, label %ask
 ask:
