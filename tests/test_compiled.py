@@ -118,6 +118,16 @@ def test_values(case: Case) -> None:
         assert_agrees(graph, args)
 
 
+@pytest.mark.parametrize("target", RUNNABLE)
+@pytest.mark.parametrize(
+    "function", [np.argmax, np.argmin, np.argsort, np.sort, np.cumsum], ids=lambda f: f.__name__
+)
+def test_halves_are_compared_on_every_processor(function: Any, target: str) -> None:
+    x = np.array([[3, np.nan, -2, 0.5, 3], [1, 4, -0.0, 0, np.inf]], np.float16)
+    for axis in (0, 1, None):
+        assert_agrees(cp.make_graph(lambda x, axis=axis: function(x, axis=axis))(x), [x], target)
+
+
 @each_differentiable
 def test_gradients(case: Case) -> None:
     for dtype in FLOATS:

@@ -17,11 +17,14 @@ from .epilogue import BATCH, Epilogue
 from .frame import EXTRA, NUMBER, TABLE, WHO, Frame, chunk_function
 from .gemm import Product, product
 from .kernels import Access, Contraction
-from .loops import begin_folds
+from .loops import begin_folds, emit_loop
+from .microkernel import multiply_add
 from .registers import Corner
 from .target import Target
 from .text import Function, Value, value_type
 from .vocabulary import compute
+
+TINY = 32  # multiply-adds that are written out
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ def emit_product(frame: Frame, target: Target, kernel: Contraction, name: str) -
     if not kernel.tiled:
         _each(frame.f, count, lambda i: _by_elements(frame.f, target, kernel, _Matrices(frame, kernel, i).at))
         return Memory()
+    if count * _terms(kernel) <= TINY:
+        return _unrolled(frame, target, kernel)
     made, time = _written(frame, target, kernel, name)
     folds = kernel.loop is not None and bool(kernel.loop.folds)
     if kernel.loop and folds:
@@ -53,6 +58,33 @@ def emit_product(frame: Frame, target: Target, kernel: Contraction, name: str) -
     memory = frame.scratch()
     _each(frame.f, count, lambda i: _whole(_Matrices(frame, kernel, i), made, memory))
     return Memory(own=made.work_bytes + made.scratch_bytes)
+
+
+def _terms(kernel: Contraction) -> int:
+    """Return how many multiply-adds a product of two matrices is."""
+    return math.prod(kernel.output.layout.shape[-2:]) * kernel.inputs[0].layout.shape[-1]
+
+
+def _unrolled(frame: Frame, target: Target, kernel: Contraction) -> Memory:
+    """Write a product of which every multiply-add is written out, and then the loop that its sums go through."""
+    f, (a, b), shape = frame.f, kernel.inputs, kernel.output.layout.shape
+    dtype = kernel.output.buffer.type.dtype
+    sums = frame.scratch() if kernel.loop else frame.address(kernel.output)
+
+    def read(access: Access, index: tuple[int, ...]) -> Value:
+        strides = zip(index, access.layout.strides, strict=True)
+        offset = access.layout.offset + sum(i * s for i, s in strides)
+        return f.load(f.at(frame.address(access), offset, dtype), dtype)
+
+    for place, (*batch, i, j) in enumerate(np.ndindex(*shape)):
+        total = f.constant(0, value_type(dtype))
+        for p in range(a.layout.shape[-1]):
+            total = multiply_add(f, target, read(a, (*batch, i, p)), read(b, (*batch, p, j)), total)
+        f.store(total, f.at(sums, place, dtype), dtype)
+    if kernel.loop and kernel.sums:
+        through = kernel.sums.access
+        emit_loop(f, target, kernel.loop, lambda access: sums if access is through else frame.address(access))
+    return Memory(own=math.prod(shape) * dtype.itemsize)
 
 
 def _written(frame: Frame, target: Target, kernel: Contraction, name: str) -> tuple[Product, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -34,11 +35,11 @@ def emit_special(f: Function, target: Target, kernel: Special, address: Addresse
     elif isinstance(kind, Scatter):
         _scatter(f, target, kernel, inputs, output, address(STATUS))
     elif isinstance(kind, Pick):
-        _pick(f, kind, kernel, inputs[0], output)
+        _pick(f, target, kind, kernel, inputs[0], output)
     elif isinstance(kind, Scan):
         _scan(f, target, kind, kernel, inputs[0], output)
     elif isinstance(kind, Sort):
-        _sort(f, kernel, inputs[0], output, scratch)
+        _sort(f, target, kernel, inputs[0], output, scratch)
     else:
         assert isinstance(kind, Draw)
         _draw(f, kernel, inputs, output)
@@ -188,7 +189,7 @@ def _lines(f: Function, kernel: Special, body: Callable[[Value, Value], None]) -
     return shape[axis], step
 
 
-def _pick(f: Function, kind: Pick, kernel: Special, x: Value, output: Value) -> None:
+def _pick(f: Function, target: Target, kind: Pick, kernel: Special, x: Value, output: Value) -> None:
     dtype = kernel.inputs[0].buffer.type.dtype
     shape, axis = kernel.inputs[0].layout.shape, kernel.params["axis"]
     length, step = shape[axis], math.prod(shape[axis + 1 :])
@@ -198,15 +199,21 @@ def _pick(f: Function, kind: Pick, kernel: Special, x: Value, output: Value) -> 
 
         def look(n: Value, carried: list[Value]) -> list[Value]:
             best, at = carried
-            value = f.load(f.at(first, f.integer("mul", n, step), dtype), dtype)
+            value = _comparable(f, target, f.at(first, f.integer("mul", n, step), dtype), dtype)
             better = _better(f, kind.better, value, best, dtype)
             return [f.select(better, value, best), f.select(better, n, at)]
 
-        found = f.loop(1, length, 1, [f.load(first, dtype), f.constant(0, "i64")], look)
+        found = f.loop(1, length, 1, [_comparable(f, target, first, dtype), f.constant(0, "i64")], look)
         place = f.integer("add", f.integer("mul", i, step), j)
         f.store(found[1], f.at(output, place, I64), I64)
 
     _lines(f, kernel, body)
+
+
+def _comparable(f: Function, target: Target, place: Value, dtype: np.dtype[Any]) -> Value:
+    """Read a number in a dtype that every processor compares."""
+    wide = np.dtype(np.float32) if dtype == np.float16 else dtype
+    return convert(f, target, f.load(place, dtype), dtype, wide)
 
 
 def _better(f: Function, better: str, a: Value, b: Value, dtype: np.dtype[np.generic]) -> Value:
@@ -241,7 +248,7 @@ def _scan(f: Function, target: Target, kind: Scan, kernel: Special, x: Value, ou
     _lines(f, kernel, body)
 
 
-def _sort(f: Function, kernel: Special, x: Value, output: Value, scratch: Value) -> None:
+def _sort(f: Function, target: Target, kernel: Special, x: Value, output: Value, scratch: Value) -> None:
     """Merge sort of indices, bottom up: runs of 1, 2, 4, ... are merged from the result into scratch and back."""
     dtype = kernel.inputs[0].buffer.type.dtype
     shape, axis = kernel.inputs[0].layout.shape, kernel.params["axis"]
@@ -254,6 +261,9 @@ def _sort(f: Function, kernel: Special, x: Value, output: Value, scratch: Value)
         def place(n: Value) -> Value:
             return f.at(order, f.integer("mul", n, step), I64)
 
+        def value(n: Value) -> Value:
+            return _comparable(f, target, f.at(line, f.integer("mul", n, step), dtype), dtype)
+
         def number(n: Value, _: list[Value]) -> list[Value]:
             f.store(n, place(n), I64)
             return []
@@ -261,7 +271,7 @@ def _sort(f: Function, kernel: Special, x: Value, output: Value, scratch: Value)
         f.loop(0, length, 1, [], number)
         run = 1
         while run < length:
-            _merge_runs(f, dtype, line, place, scratch, length, step, run)
+            _merge_runs(f, dtype, value, place, scratch, length, run)
             run *= 2
 
     _lines(f, kernel, body)
@@ -270,11 +280,10 @@ def _sort(f: Function, kernel: Special, x: Value, output: Value, scratch: Value)
 def _merge_runs(
     f: Function,
     dtype: np.dtype[np.generic],
-    line: Value,
+    value: Callable[[Value], Value],
     place: Callable[[Value], Value],
     scratch: Value,
     length: int,
-    step: int,
     run: int,
 ) -> None:
     def smaller(a: Value, b: Value) -> Value:
@@ -292,8 +301,7 @@ def _merge_runs(
             last = f.constant(length - 1, "i64")
             a = f.load(place(smaller(left, last)), I64)
             b = f.load(place(smaller(right, last)), I64)
-            x, y = (f.load(f.at(line, f.integer("mul", k, step), dtype), dtype) for k in (a, b))
-            right_first = f.binary("and", has_right, _before(f, y, x, dtype))
+            right_first = f.binary("and", has_right, _before(f, value(b), value(a), dtype))
             no_left = f.make(f"xor {has_left}, true", "i1")
             from_right = f.binary("or", no_left, right_first)
             f.store(f.select(from_right, b, a), f.at(scratch, n, I64), I64)
