@@ -342,5 +342,6 @@ def _cost(p: Plan) -> float:
     else:
         busy = max(p.m * vectors, 8 * math.ceil(vectors / 8)) * p.k / 2
         copies = p.k * p.n * (0.0 if p.b.column == 1 else turning if p.b.row == 1 else 1.5)
-    stores = 1.0 * p.m * p.n if p.c.column != 1 else 0.0 if p.masks else 1.5 * p.m * (p.n % p.lanes)
+    scattered = 1.0 if p.direct else 4.0  # a loop reads and writes several arrays
+    stores = scattered * p.m * p.n if p.c.column != 1 else 0.0 if p.masks else 1.5 * p.m * (p.n % p.lanes)
     return busy + copies + stores

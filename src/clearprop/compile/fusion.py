@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from .kernels import Apply, Buffer, Contraction, Folded, Kernel, Load, Loop, Store
 from .vocabulary import weight
 
+NARROW = 16  # columns of a result below which a loop over all of it is faster than one over rows
 SHARED = 4  # cycles of a vector at most that may be computed twice where a loop is split
 WIDE = 128  # columns of a product that can be shared out without cutting rows, which folds go along
 SMALL = 2e6  # multiply-adds of a product that one thread does anyway
@@ -20,7 +21,7 @@ def fused(kernels: Sequence[Kernel]) -> list[Kernel]:
     """
     order = list(kernels)
     for kernel in kernels:
-        if isinstance(kernel, Contraction) and kernel.tiled:
+        if isinstance(kernel, Contraction) and kernel.tiled and kernel.output.layout.shape[-1] >= NARROW:
             _fuse(order, kernel)
     return order
 
