@@ -91,7 +91,7 @@ def main(arguments: list[str] | None = None) -> None:
         for name in names:
             fresh(name, given.threads, cache)  # fills it
         turns = {
-            (name, place): lambda n=name, p=place: fresh(n, given.threads, p)  # type: ignore[misc]
+            (name, place): lambda n=name, p=place: fresh(n, given.threads, p)
             for name in names
             for place in ("off", cache)
         }

@@ -200,10 +200,7 @@ class Contest:
             workloads.make(workload, steps).save(Path(folder))
             ready = {name: p for name, p in self.players.items() if self._check(p, folder, result)}
         counts = {name: self._pace(p, checked, steps, turn) for name, p in ready.items()}
-        turns = {
-            name: lambda p=p, n=counts[name]: p.ask("turn", steps=n)  # type: ignore[misc]
-            for name, p in ready.items()
-        }
+        turns = {name: lambda p=p, n=counts[name]: p.ask("turn", steps=n) for name, p in ready.items()}
         for name, answers in rounds(turns, least=least, seconds=seconds, pause=PAUSE).items():
             result.samples[name] = [1e6 * a["seconds"] / a["steps"] for a in answers]
         for player in ready.values():

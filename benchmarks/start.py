@@ -82,11 +82,11 @@ def main(arguments: list[str] | None = None) -> None:
                 print(f"without {name}: it is not installed")
                 continue
             here = (name, python, str(data), given.threads)
-            turns[f"{name}, cold"] = lambda here=here: lasting(*here, {})  # type: ignore[misc]
+            turns[f"{name}, cold"] = lambda here=here: lasting(*here, {})
             if name in CACHE_OF:
                 kept = CACHES[CACHE_OF[name]](str(Path(place, name)))
                 lasting(*here, kept)  # fills it
-                turns[f"{name}, cached"] = lambda here=here, kept=kept: lasting(*here, kept)  # type: ignore[misc]
+                turns[f"{name}, cached"] = lambda here=here, kept=kept: lasting(*here, kept)
         samples = rounds(turns, least=given.rounds)
     rows = []
     for name, found in samples.items():

@@ -69,7 +69,7 @@ _made: list[repeat.Repeat] = []
 
 class _Noted(repeat.Repeat):
     def __init__(self, *args: object) -> None:
-        super().__init__(*args)  # type: ignore[arg-type]  # as they came
+        super().__init__(*args)
         _made.append(self)
 
 
@@ -82,7 +82,7 @@ def main() -> int:
     parser.add_argument("--busy", action="store_true")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2, 3, 4])
     options = parser.parse_args()
-    repeat.Repeat = _Noted  # type: ignore[misc]  # to look at what is made
+    repeat.Repeat = _Noted
     found = {}
     with busy_processor(options.busy):
         for threads in options.threads:

@@ -5,18 +5,16 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 import clearprop as cp
-from clearprop.api import compiled
 from clearprop.api.inside import known_inside
-from clearprop.compile import engine, parts, profiling
+from clearprop.compile import parts, profiling
 from clearprop.compile.claiming import supported
 from clearprop.compile.contents import flops, kind, moved
 from clearprop.compile.listing import listing
@@ -204,16 +202,6 @@ def test_text_is_printed_at_the_prompt() -> None:
     assert isinstance(text, str)
     assert repr(text) == str(text)
     assert text.startswith("1 kernel for ")
-
-
-@pytest.fixture
-def without_llvmlite(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setitem(sys.modules, "llvmlite", None)
-    for known in (compiled.native_code, engine._ready):
-        known.cache_clear()
-    yield
-    for known in (compiled.native_code, engine._ready):
-        known.cache_clear()
 
 
 @pytest.mark.usefixtures("without_llvmlite")

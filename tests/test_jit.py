@@ -8,7 +8,7 @@ import sys
 import threading
 import warnings
 from collections import namedtuple
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ import pytest
 import clearprop as cp
 from clearprop import nn
 from clearprop.api import compiled
-from clearprop.compile import engine
 from clearprop.core.errors import SettingError, ShapeError, TraceError
 from clearprop.core.types import native, type_of
 from test_operations import assert_same
@@ -308,16 +307,6 @@ def test_a_jitted_function_may_be_called_while_another_is_recorded() -> None:
 
 
 # ---- without llvmlite
-
-
-@pytest.fixture
-def without_llvmlite(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setitem(sys.modules, "llvmlite", None)
-    for known in (compiled.native_code, engine._ready):
-        known.cache_clear()
-    yield
-    for known in (compiled.native_code, engine._ready):
-        known.cache_clear()
 
 
 @pytest.mark.usefixtures("without_llvmlite")

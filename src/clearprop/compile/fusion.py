@@ -64,10 +64,7 @@ def _goes_along(fold: Folded, product: Contraction) -> bool:
 def _split(loop: Loop, source: Load) -> tuple[Loop, Loop | None]:
     """Return what depends on a node, and the rest, if it is worth a loop of its own."""
     ends: tuple[list[Store | Folded], list[Store | Folded]] = ([], [])
-    depending = {id(source)}
-    for node in loop.nodes:
-        if isinstance(node, Apply) and any(id(a) in depending for a in node.args):
-            depending.add(id(node))
+    depending = loop.depending([source])
     for end in loop.ends:
         ends[id(end.node) not in depending].append(end)
     needed = [loop.needed(some) for some in ends]

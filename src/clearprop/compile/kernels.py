@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -167,6 +167,14 @@ class Loop(Kernel):
     def ends(self) -> list[Store | Folded]:
         """What it writes."""
         return [*self.stores, *self.folds]
+
+    def depending(self, nodes: Iterable[Node]) -> set[int]:
+        """Return the ids of some nodes and of all that are computed from them."""
+        found = {id(node) for node in nodes}
+        for node in self.nodes:
+            if isinstance(node, Apply) and any(id(a) in found for a in node.args):
+                found.add(id(node))
+        return found
 
     def needed(self, ends: Sequence[Store | Folded]) -> list[Node]:
         """Return the nodes that some of what it writes depends on, and those that may fail, in its order."""

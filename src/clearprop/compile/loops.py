@@ -86,15 +86,8 @@ class _Emitter:
 
     def _changing(self, axes: Sequence[Axis]) -> set[int]:
         """Return the nodes whose values change along one of the axes."""
-        found: set[int] = set()
-        for node in self.loop.nodes:
-            if isinstance(node, Load):
-                moves = any(axis.strides[self._index(node.access)] != 0 for axis in axes)
-            else:
-                moves = isinstance(node, Apply) and any(id(a) in found for a in node.args)
-            if moves:
-                found.add(id(node))
-        return found
+        read = [n for n in self.loop.nodes if isinstance(n, Load)]
+        return self.loop.depending(n for n in read if any(a.strides[self._index(n.access)] for a in axes))
 
     def _index(self, access: Access) -> int:
         return self.order[id(access)]

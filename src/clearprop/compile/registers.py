@@ -60,15 +60,8 @@ class Registers:
 
     def _moving(self, source: Load, axis: int) -> set[int]:
         """Return the nodes whose values change along an axis of C."""
-        found: set[int] = set()
-        for node in self.loop.nodes:
-            if isinstance(node, Load):
-                moves = node is source or node.access.layout.strides[axis] != 0
-            else:
-                moves = isinstance(node, Apply) and any(id(a) in found for a in node.args)
-            if moves:
-                found.add(id(node))
-        return found
+        read = [n for n in self.loads if n.access.layout.strides[axis] != 0]
+        return self.loop.depending([source, *read])
 
     def write(self) -> None:
         """Write the loop.
