@@ -27,11 +27,8 @@ ARGUMENTS = (
 )
 BATCH = Value("%batch", "i64")
 AT = (Value("%row", "i64"), Value("%column", "i64"))
-
-
 LINE = 64  # bytes of a cache line
 NEAR = 512 * 1024  # bytes of an array that the second cache holds anyway
-
 BYTE = np.dtype(np.int8)
 
 Writer = Callable[[Function, "Sums"], None]
