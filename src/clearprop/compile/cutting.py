@@ -9,8 +9,9 @@ import math
 from dataclasses import dataclass
 
 from .gemm import Product
-from .kernels import Apply, Loop
+from .kernels import Apply, Loop, Strips
 from .nest import Axis, accesses, nest
+from .strips import folds_down
 from .target import Target
 from .vocabulary import weight
 
@@ -82,6 +83,14 @@ def loop_cut(target: Target, loop: Loop) -> Ranges | None:
     free = [_ranges(depth, axes, chunks) for depth, axis in enumerate(axes) if not any(axis.folded)]
     best = max(free, key=lambda r: (min(r.chunks, chunks // 2), -r.depth), default=None)
     return best if best is not None and best.chunks > 1 else None
+
+
+def strips_cut(target: Target, strips: Strips) -> Ranges | None:
+    """Return how to cut strips, between rows; None if they are to stay whole: so that what is folded down them is."""
+    chunks = wanted(sum(loop_time(target, loop) for loop in strips.loops))
+    step = -(-math.ceil(strips.rows / chunks) // LINE) * LINE
+    cut = Ranges(0, strips.rows, step)
+    return None if cut.chunks == 1 or folds_down(strips.loops, strips.rows, strips.columns) else cut
 
 
 def _ranges(depth: int, axes: list[Axis], chunks: int) -> Ranges:

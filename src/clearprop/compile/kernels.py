@@ -202,6 +202,34 @@ class Loop(Kernel):
 
 
 @dataclass(eq=False)
+class Strips(Kernel):
+    """Loops over the same rows, one after the other for each strip of rows: what they hand on stays in registers.
+
+    Attributes
+    ----------
+    loops : list of Loop
+        Over the rows, or over the rows and a few columns.
+    rows, columns : int
+    kept : list of Buffer
+        Those of the arrays that they write which are memory for others.
+    """
+
+    loops: list[Loop]
+    rows: int
+    columns: int
+    kept: list[Buffer]
+
+    def reads(self) -> list[Buffer]:
+        """Return the buffers that it loads from, those aside that its own loops write."""
+        written = {b for loop in self.loops for b in loop.writes()}
+        return [b for loop in self.loops for b in loop.reads() if b not in written]
+
+    def writes(self) -> list[Buffer]:
+        """Return the buffers that it keeps."""
+        return self.kept
+
+
+@dataclass(eq=False)
 class Special(Kernel):
     """Everything but a loop: its kind of lowering, what it reads and the one array that it writes."""
 

@@ -33,6 +33,7 @@ from .kernels import (
     Special,
     Store,
 )
+from .strips import stripped
 from .vocabulary import REFUSALS, weight
 
 
@@ -134,7 +135,7 @@ class _Scheduler:
         for kernel in self.kernels:
             if isinstance(kernel, Loop):
                 kernel.nodes = kernel.needed(kernel.ends)
-        constants, kernels = tuple(self.constants.values()), tuple(fused(self.kernels))
+        constants, kernels = tuple(self.constants.values()), tuple(stripped(fused(self.kernels)))
         outside = (self.inputs, tuple(self.outputs), constants)
         return Schedule(kernels, *outside, tuple(self.failures), self.origins, self.holds)
 
