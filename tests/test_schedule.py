@@ -141,7 +141,7 @@ def assert_in_order(made: Schedule) -> None:
             ...
         ] = True
 
-    parts = [(k, part) for k in made.kernels for part in (k.loops if isinstance(k, Strips) else [k])]
+    parts = [(k, part) for k in made.kernels for part in (k.parts if isinstance(k, Strips) else [k])]
     for whole, kernel in parts:
         assert not set(whole.reads()) & set(whole.writes())
         loop = kernel if isinstance(kernel, Loop) else getattr(kernel, "loop", None)

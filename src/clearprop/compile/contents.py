@@ -69,7 +69,7 @@ def flops(kernel: Kernel) -> int:
     adds; comparisons, conversions, integers, picks, sorting and random bits count nothing.
     """
     if isinstance(kernel, Strips):
-        return sum(map(flops, kernel.loops))
+        return sum(map(flops, kernel.parts))
     size, total = math.prod(shapes(kernel)[0]), 0
     for part in contents(kernel):
         if isinstance(part, Apply):

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from ..core.lowering import contiguous
-from .kernels import Access, Apply, Folded, Load, Loop, Node, Number, Strips
+from ..core.lowering import Gather, contiguous
+from .kernels import STATUS, Access, Apply, Folded, Load, Loop, Node, Number, Special, Strips
 from .loops import Addresses, identity
+from .specials import note_failure
 from .strips import Place, across, height, is_table, place
 from .target import Target
 from .text import Function, Value, value_type
@@ -43,7 +44,11 @@ def emit_strips(
 
 class _Emitter:
     def __init__(self, f: Function, target: Target, strips: Strips, address: Addresses) -> None:
-        self.f, self.target, self.strips, self.address = f, target, strips, address
+        self.f, self.target, self.strips = f, target, strips
+        buffers = dict.fromkeys([*strips.reads(), *strips.writes()])
+        self.starts = {b: address(Access(b, contiguous(b.type.shape))) for b in buffers}
+        picking = any(isinstance(each, Special) for each in strips.parts)
+        self.status = address(STATUS) if picking else None
         self.lanes, self.rows, self.columns = strip_lanes(target, strips), strips.rows, strips.columns
         self.kept = set(strips.kept)
         self.tables = {id(loop): _is_table(loop, strips) for loop in strips.loops}
@@ -88,8 +93,11 @@ class _Emitter:
             self.start = self.f.call("llvm.smin", i, Value(str(skipped), "i64"))
             fresh = self._fresh(self.f.integer("sub", i, self.start))
         new: list[Value] = []
-        for loop in self.strips.loops:
-            new += self._loop(loop, carried[len(new) :], fresh)
+        for each in self.strips.parts:
+            if isinstance(each, Loop):
+                new += self._loop(each, carried[len(new) :], fresh)
+            else:
+                self._pick(each)
         return new
 
     def _fresh(self, counted: Value) -> Value:
@@ -127,6 +135,51 @@ class _Emitter:
                 new.append(self._combined(fold, [carried[len(new)], value]))
         return new
 
+    # ---- one element of each row
+
+    def _pick(self, kernel: Special) -> None:
+        """Write a gather or a scatter."""
+        first, index = kernel.inputs[0], self._index(kernel)
+        dtype = kernel.output.buffer.type.dtype
+        here = [
+            self.f.compare("icmp eq", index, self.f.constant(j, index.element, self.lanes))
+            for j in range(self.columns)
+        ]
+        if isinstance(kernel.lowering, Gather):
+            values = self._load(_at(first, True))
+            found = values[0]
+            for chosen, value in zip(here[1:], values[1:], strict=True):
+                found = self.f.select(chosen, value, found)
+            self._hold(_at(kernel.output, False), [found])
+            return
+        zero = self.f.constant(0, value_type(dtype), self.lanes)
+        value = compute(
+            self.f, self.target, "add", [zero, self._load(_at(first, False))[0]], [dtype, dtype], dtype, {}
+        )
+        self._hold(_at(kernel.output, True), [self.f.select(chosen, value, zero) for chosen in here])
+
+    def _index(self, kernel: Special) -> Value:
+        """Return the column of each row; note the first that is out of range."""
+        given = self._load(_at(kernel.inputs[2], False))[0]
+
+        def all_lanes(number: int) -> Value:
+            return self.f.like(number, given)
+
+        negative = self.f.compare("icmp slt", given, all_lanes(0))
+        index = self.f.select(negative, self.f.binary("add", given, all_lanes(self.columns)), given)
+        wrong = self.f.compare("icmp uge", index, all_lanes(self.columns))
+
+        status = self.status
+        assert status is not None
+
+        def note() -> None:
+            place = self.f.number_of_first(wrong)
+            found = self.f.make(f"extractelement {given}, {place}", given.element)
+            note_failure(self.f, status, kernel.failure, found=found, axis=1)
+
+        self.f.when(self.f.any(wrong), note)
+        return self.f.convert("trunc", index, "i32")
+
     # ---- nodes
 
     def _apply(self, node: Apply, j: int) -> Value:
@@ -161,13 +214,10 @@ class _Emitter:
     # ---- memory
 
     def _place(self, access: Access, loop: Loop) -> Place:
-        found = place(access, self._table(loop))
-        assert found is not None
-        return found
+        return _at(access, self._table(loop))
 
     def _base(self, at: Place) -> Value:
-        pointer = self.address(Access(at.buffer, _ANY))
-        return self.f.at(pointer, at.offset, at.buffer.type.dtype)
+        return self.f.at(self.starts[at.buffer], at.offset, at.buffer.type.dtype)
 
     def _corner(self, at: Place) -> Value:
         """Return the address of an array's first element in a strip."""
@@ -272,13 +322,16 @@ class _Emitter:
         return self.target.vector_bytes >= 64
 
 
-_ANY = contiguous(())
-
-
 def _first(count: int, lanes: int) -> Value:
     """Return a mask of the first lanes."""
     bits = ", ".join(f"i1 {'true' if lane < count else 'false'}" for lane in range(lanes))
     return Value(f"<{bits}>", "i1", lanes)
+
+
+def _at(access: Access, table: bool) -> Place:
+    found = place(access, table)
+    assert found is not None
+    return found
 
 
 def _is_table(loop: Loop, strips: Strips) -> bool:

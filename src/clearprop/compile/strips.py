@@ -8,18 +8,18 @@ in registers.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ..core.lowering import Layout
-from .kernels import Access, Apply, Buffer, Folded, Kernel, Load, Loop, Strips
+from ..core.lowering import Gather, Layout, Scatter
+from .kernels import Access, Apply, Buffer, Folded, Kernel, Load, Loop, Special, Strips
 from .vocabulary import weight
 
 TALL = 16  # rows of a strip, at most
 FEWEST = 8  # rows of a table
 LONGEST = 800  # cycles of a strip at most, in whole vectors: each column is written out
-SMALL = 1e6  # cycles of an element: above, what is folded down the rows stays a loop, and the rest can be shared out
+SMALL = 1e6  # cycles of single elements: above, what needs the rows in order stays apart, the rest can be shared out
 
 
 class Place(NamedTuple):
@@ -36,12 +36,18 @@ def height(rows: int, lanes: int) -> int:
     return min(lanes, 1 << (rows.bit_length() - 1))
 
 
+def is_table(shape: tuple[int, ...], rows: int, columns: int) -> bool:
+    """Whether an index space is one of rows and columns, not of rows alone."""
+    return len(shape) > 1 and shape[-1] == columns and math.prod(shape[:-1]) == rows
+
+
 def place(access: Access, table: bool) -> Place | None:
     """Return where an access over rows, or over rows and columns, goes; None if the rows are no single axis."""
     layout = access.layout
     shape, strides = (layout.shape[:-1], layout.strides[:-1]) if table else (layout.shape, layout.strides)
     rows = Layout(shape, strides).reshaped((math.prod(shape),))
-    return None if rows is None else Place(access.buffer, layout.offset, rows.strides[0], layout.strides[-1] * table)
+    column = layout.strides[-1] if table else 0
+    return None if rows is None else Place(access.buffer, layout.offset, rows.strides[0], column)
 
 
 def across(fold: Folded, table: bool) -> bool:
@@ -49,18 +55,28 @@ def across(fold: Folded, table: bool) -> bool:
     return table and fold.axes == (len(fold.access.layout.shape) - 1,)
 
 
-def folds_down(loops: Sequence[Loop], rows: int, columns: int) -> list[Folded]:
-    """Return the folds of loops that combine all rows."""
-    return [f for loop in loops for f in loop.folds if not across(f, is_table(loop.shape, rows, columns))]
+def in_order(part: Loop | Special, rows: int, columns: int) -> bool:
+    """Whether a part needs the rows in order: it combines all of them, or the first one that fails is to be told."""
+    if isinstance(part, Special):
+        return True
+    table = is_table(part.shape, rows, columns)
+    return any(not across(fold, table) for fold in part.folds)
 
 
-def stripped(kernels: Sequence[Kernel]) -> list[Kernel]:
-    """Return the kernels with those loops together for which it is worth it."""
+def stripped(kernels: Sequence[Kernel], counting: Collection[Buffer]) -> list[Kernel]:
+    """Return the kernels with those loops together for which it is worth it.
+
+    Parameters
+    ----------
+    kernels : sequence of Kernel
+    counting : collection of Buffer
+        The constants that are 0, 1, 2 ...
+    """
     order = list(kernels)
     for kernel in kernels:
         if isinstance(kernel, Loop) and kernel in order and kernel.shape and _narrow(kernel.shape):
             start = order.index(kernel)
-            group = _Group(math.prod(kernel.shape[:-1]), kernel.shape[-1])
+            group = _Group(math.prod(kernel.shape[:-1]), kernel.shape[-1], counting)
             order[start:] = group.grown(order[start:])
     return order
 
@@ -75,82 +91,120 @@ def _narrow(shape: tuple[int, ...]) -> bool:
 
 @dataclass
 class _Group:
-    """Loops over one space of rows, as they are found; and what has to run before and after them."""
+    """Kernels over one space of rows, as they are found; and what has to run before and after them."""
 
     rows: int
     columns: int
-    loops: list[Loop] = field(default_factory=list)
+    counting: Collection[Buffer]
+    parts: list[Loop | Special] = field(default_factory=list)
     before: list[Kernel] = field(default_factory=list)
     after: list[Kernel] = field(default_factory=list)
-    held: set[Place] = field(default_factory=set)  # what is in registers
-    touched: set[Buffer] = field(default_factory=set)
+    held: set[Place | None] = field(default_factory=set)  # what is in registers
+    read: set[Buffer] = field(default_factory=set)
     written: set[Buffer] = field(default_factory=set)
     cycles: int = 0
 
     def grown(self, kernels: Sequence[Kernel]) -> list[Kernel]:
         """Return kernels in another order and the group as one, begun by the first; or as they are."""
+        worth = False
         for kernel in kernels:
             waits = any(_disturbs(other, kernel) for other in self.after)
-            if not waits and isinstance(kernel, Loop) and self._fits(kernel):
+            if not waits and isinstance(kernel, (Loop, Special)) and self._fits(kernel):
                 self._add(kernel)
+                worth |= isinstance(kernel, Loop) and self._folds_rows(kernel)
             elif waits or self._disturbed(kernel) or any(b.home == "output" for b in kernel.writes()):
                 self.after.append(kernel)
             else:
                 self.before.append(kernel)
-        if not any(across(fold, self._table(loop)) for loop in self.loops for fold in loop.folds):
+        if not worth:
             return list(kernels)
         read = {b for other in (*self.before, *self.after) for b in other.reads()}
-        kept = [b for loop in self.loops for b in loop.writes() if b in read or b.home != "work"]
-        return [*self.before, Strips(self.loops, self.rows, self.columns, kept), *self.after]
+        kept = [b for part in self.parts for b in part.writes() if b in read or b.home != "work"]
+        return [*self.before, Strips(self.parts, self.rows, self.columns, kept), *self.after]
 
     def _table(self, loop: Loop) -> bool:
         return is_table(loop.shape, self.rows, self.columns)
 
-    def _disturbed(self, kernel: Kernel) -> bool:
-        return bool(self.touched.intersection(kernel.writes()) or self.written.intersection(kernel.reads()))
+    def _folds_rows(self, loop: Loop) -> bool:
+        return any(across(fold, self._table(loop)) for fold in loop.folds)
 
-    def _fits(self, loop: Loop) -> bool:
-        """Whether a loop is over these rows, goes on with what the group has, and can be written out."""
-        table, writes = self._table(loop), loop.writes()
+    def _disturbed(self, kernel: Kernel) -> bool:
+        """Whether a kernel has to run after the group."""
+        known = self.read | self.written
+        return bool(known.intersection(kernel.writes()) or self.written.intersection(kernel.reads()))
+
+    # ---- what goes along
+
+    def _fits(self, kernel: Loop | Special) -> bool:
+        """Whether a kernel is over these rows, goes on with what the group has, and can be written out."""
+        known, writes = self.read | self.written, kernel.writes()
+        if len(set(writes)) < len(writes) or known.intersection(writes):
+            return False
+        if isinstance(kernel, Special):
+            goes = bool(known.intersection(kernel.reads())) and self._picks(kernel)
+        else:
+            begins = not self.parts or self._folds_rows(kernel)
+            goes = (begins or bool(known.intersection(kernel.reads()))) and self._runs(kernel)
+        if not goes or any(p.buffer in self.written and p not in self.held for p in _places(kernel, self)):
+            return False
+        cycles = self.cycles + self._cycles(kernel)
+        apart = any(in_order(part, self.rows, self.columns) for part in (*self.parts, kernel))
+        return cycles <= LONGEST and (cycles * self.rows <= SMALL or not apart)
+
+    def _runs(self, loop: Loop) -> bool:
+        """Whether a loop is over these rows."""
+        table = self._table(loop)
         if not table and math.prod(loop.shape) != self.rows:
-            return False
-        rowwise = any(across(fold, table) for fold in loop.folds)
-        if self.loops and not rowwise and not self.touched.intersection(loop.reads()):
-            return False
-        if len(set(writes)) < len(writes) or self.touched.intersection(writes):
-            return False
-        ways = {id(e.access): place(e.access, table) for e in loop.ends} | {
-            id(n.access): place(n.access, table) for n in loop.nodes if isinstance(n, Load)
-        }
-        loads = [ways[id(n.access)] for n in loop.nodes if isinstance(n, Load)]
-        if None in ways.values() or any(p and p.buffer in self.written and p not in self.held for p in loads):
             return False
         if any(isinstance(n, Apply) and n.failure for n in loop.nodes):
             return False
-        down = [fold for fold in loop.folds if not across(fold, table)]
-        if any(not _down(fold, table, loop.shape) for fold in down):
+        if any(place(access, table) is None for access in _accesses(loop)):
             return False
-        cycles = self.cycles + self._cycles(loop)
-        few = cycles * self.rows <= SMALL or not (down or folds_down(self.loops, self.rows, self.columns))
-        return few and cycles <= LONGEST
+        return all(across(fold, table) or _down(fold, table, loop.shape) for fold in loop.folds)
 
-    def _cycles(self, loop: Loop) -> int:
-        applied = sum(weight(n.function) for n in loop.nodes if isinstance(n, Apply)) + len(loop.folds)
-        return applied * (self.columns if self._table(loop) else 1)
+    def _picks(self, kernel: Special) -> bool:
+        """Whether a gather or a scatter is of one element of each row."""
+        if not isinstance(kernel.lowering, (Gather, Scatter)):
+            return False
+        first, *indices = kernel.inputs
+        table, rows = (first, kernel.output) if isinstance(kernel.lowering, Gather) else (kernel.output, first)
+        return (
+            table.layout.shape == (self.rows, self.columns)
+            and rows.layout.shape == (self.rows,)
+            and len(indices) == 2
+            and indices[0].buffer in self.counting
+        )
 
-    def _add(self, loop: Loop) -> None:
-        table = self._table(loop)
-        self.loops.append(loop)
-        self.cycles += self._cycles(loop)
-        self.touched.update(loop.reads(), loop.writes())
-        self.written.update(loop.writes())
-        ends = [*loop.stores, *(f for f in loop.folds if across(f, table))]
-        self.held.update(p for e in ends if (p := place(e.access, table)) is not None)
+    def _cycles(self, kernel: Loop | Special) -> int:
+        if isinstance(kernel, Special):
+            return 2 * self.columns
+        applied = sum(weight(n.function) for n in kernel.nodes if isinstance(n, Apply)) + len(kernel.folds)
+        return applied * (self.columns if self._table(kernel) else 1)
+
+    def _add(self, kernel: Loop | Special) -> None:
+        self.parts.append(kernel)
+        self.cycles += self._cycles(kernel)
+        self.read.update(kernel.reads())
+        self.written.update(kernel.writes())
+        if isinstance(kernel, Special):
+            self.held.add(place(kernel.output, isinstance(kernel.lowering, Scatter)))
+            return
+        table = self._table(kernel)
+        ends = [*kernel.stores, *(f for f in kernel.folds if across(f, table))]
+        self.held.update(place(end.access, table) for end in ends)
 
 
-def is_table(shape: tuple[int, ...], rows: int, columns: int) -> bool:
-    """Whether an index space is one of rows and columns, not of rows alone."""
-    return len(shape) > 1 and shape[-1] == columns and math.prod(shape[:-1]) == rows
+def _places(kernel: Loop | Special, group: _Group) -> list[Place]:
+    """Return what a kernel reads."""
+    if isinstance(kernel, Loop):
+        ways = [(n.access, group._table(kernel)) for n in kernel.nodes if isinstance(n, Load)]
+    else:
+        ways = [(access, len(access.layout.shape) > 1) for access in kernel.inputs]
+    return [p for access, table in ways if (p := place(access, table)) is not None]
+
+
+def _accesses(loop: Loop) -> list[Access]:
+    return [n.access for n in loop.nodes if isinstance(n, Load)] + [end.access for end in loop.ends]
 
 
 def _down(fold: Folded, table: bool, shape: tuple[int, ...]) -> bool:
