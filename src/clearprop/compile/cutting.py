@@ -90,7 +90,11 @@ def strips_cut(target: Target, strips: Strips) -> Ranges | None:
     chunks = wanted(sum(loop_time(target, loop) for loop in strips.loops))
     step = -(-math.ceil(strips.rows / chunks) // LINE) * LINE
     cut = Ranges(0, strips.rows, step)
-    return None if cut.chunks == 1 or any(in_order(p, strips.rows, strips.columns) for p in strips.parts) else cut
+    return (
+        None
+        if cut.chunks == 1 or any(in_order(p, strips.rows, strips.columns) for p in strips.parts)
+        else cut
+    )
 
 
 def _ranges(depth: int, axes: list[Axis], chunks: int) -> Ranges:

@@ -53,7 +53,10 @@ class _Emitter:
         self.kept = set(strips.kept)
         self.tables = {id(loop): _is_table(loop, strips) for loop in strips.loops}
         self.down = [
-            (loop, fold) for loop in strips.loops for fold in loop.folds if not across(fold, self._table(loop))
+            (loop, fold)
+            for loop in strips.loops
+            for fold in loop.folds
+            if not across(fold, self._table(loop))
         ]
         self.start: Value = Value("0", "i64")
         self.held: dict[Place, Columns] = {}
@@ -75,6 +78,8 @@ class _Emitter:
         for loop, fold in self.down:
             sums, folded = folded[: self._wide(loop, fold)], folded[self._wide(loop, fold) :]
             to = self._place(fold.access, loop)
+            if to.buffer not in self.kept:
+                continue
             base, dtype = self._base(to), fold.access.buffer.type.dtype
             for j, value in enumerate(sums):
                 while value.lanes > 1:
@@ -173,7 +178,7 @@ class _Emitter:
         assert status is not None
 
         def note() -> None:
-            place = self.f.number_of_first(wrong)
+            place = _number_of_first(self.f, wrong)
             found = self.f.make(f"extractelement {given}, {place}", given.element)
             note_failure(self.f, status, kernel.failure, found=found, axis=1)
 
@@ -207,7 +212,8 @@ class _Emitter:
             pairs = zip(values[::2], values[1::2], strict=False)
             odd = values[len(values) // 2 * 2 :]
             values = [
-                compute(self.f, self.target, fold.combine, [a, b], [dtype, dtype], dtype, {}) for a, b in pairs
+                compute(self.f, self.target, fold.combine, [a, b], [dtype, dtype], dtype, {})
+                for a, b in pairs
             ] + odd
         return values[0]
 
@@ -332,6 +338,15 @@ def _at(access: Access, table: bool) -> Place:
     found = place(access, table)
     assert found is not None
     return found
+
+
+def _number_of_first(f: Function, mask: Value) -> Value:
+    """Return the number of the first lane whose bit is set, if one is."""
+    kind = f"i{mask.lanes}"
+    bits = f.make(f"bitcast {mask} to {kind}", kind)
+    f.module.declare(f"llvm.cttz.{kind}", f"{kind} @llvm.cttz.{kind}({kind}, i1)")
+    found = f.make(f"call {kind} @llvm.cttz.{kind}({bits}, i1 false)", kind)
+    return found if kind == "i64" else f.make(f"zext {found} to i64", "i64")
 
 
 def _is_table(loop: Loop, strips: Strips) -> bool:

@@ -135,10 +135,10 @@ class _Scheduler:
         for kernel in self.kernels:
             if isinstance(kernel, Loop):
                 kernel.nodes = kernel.needed(kernel.ends)
-        constants, kernels = tuple(self.constants.values()), fused(self.kernels)
-        kernels = stripped(kernels, {buffer for buffer, array in constants if _counts(array)})
+        constants = tuple(self.constants.values())
+        kernels = tuple(stripped(fused(self.kernels), constants))
         outside = (self.inputs, tuple(self.outputs), constants)
-        return Schedule(tuple(kernels), *outside, tuple(self.failures), self.origins, self.holds)
+        return Schedule(kernels, *outside, tuple(self.failures), self.origins, self.holds)
 
     # ---- one equation
 
@@ -382,11 +382,6 @@ class _Scheduler:
         to = self._beside(atom)
         self._copy(atom, to)
         return to
-
-
-def _counts(array: np.ndarray[Any, Any]) -> bool:
-    """Whether an array is 0, 1, 2 ..."""
-    return array.ndim == 1 and array.dtype.kind == "i" and np.array_equal(array, np.arange(array.size))
 
 
 def _read_by_one_map(graph: Graph) -> set[Var]:

@@ -10,11 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from ..core.lowering import Gather, Layout, Scatter
 from .kernels import Access, Apply, Buffer, Folded, Kernel, Load, Loop, Special, Strips
+from .nest import accesses
 from .vocabulary import weight
+
+Array = np.ndarray[Any, Any]
 
 TALL = 16  # rows of a strip, at most
 FEWEST = 8  # rows of a table
@@ -63,15 +68,9 @@ def in_order(part: Loop | Special, rows: int, columns: int) -> bool:
     return any(not across(fold, table) for fold in part.folds)
 
 
-def stripped(kernels: Sequence[Kernel], counting: Collection[Buffer]) -> list[Kernel]:
-    """Return the kernels with those loops together for which it is worth it.
-
-    Parameters
-    ----------
-    kernels : sequence of Kernel
-    counting : collection of Buffer
-        The constants that are 0, 1, 2 ...
-    """
+def stripped(kernels: Sequence[Kernel], constants: Sequence[tuple[Buffer, Array]]) -> list[Kernel]:
+    """Return the kernels with those loops together for which it is worth it."""
+    counting = {buffer for buffer, array in constants if _counts(array)}
     order = list(kernels)
     for kernel in kernels:
         if isinstance(kernel, Loop) and kernel in order and kernel.shape and _narrow(kernel.shape):
@@ -79,6 +78,11 @@ def stripped(kernels: Sequence[Kernel], counting: Collection[Buffer]) -> list[Ke
             group = _Group(math.prod(kernel.shape[:-1]), kernel.shape[-1], counting)
             order[start:] = group.grown(order[start:])
     return order
+
+
+def _counts(array: Array) -> bool:
+    """Whether an array is 0, 1, 2 ..."""
+    return array.ndim == 1 and array.dtype.kind == "i" and np.array_equal(array, np.arange(array.size))
 
 
 def _narrow(shape: tuple[int, ...]) -> bool:
@@ -158,7 +162,7 @@ class _Group:
             return False
         if any(isinstance(n, Apply) and n.failure for n in loop.nodes):
             return False
-        if any(place(access, table) is None for access in _accesses(loop)):
+        if any(place(access, table) is None for access in accesses(loop)):
             return False
         return all(across(fold, table) or _down(fold, table, loop.shape) for fold in loop.folds)
 
@@ -167,7 +171,9 @@ class _Group:
         if not isinstance(kernel.lowering, (Gather, Scatter)):
             return False
         first, *indices = kernel.inputs
-        table, rows = (first, kernel.output) if isinstance(kernel.lowering, Gather) else (kernel.output, first)
+        table, rows = (
+            (first, kernel.output) if isinstance(kernel.lowering, Gather) else (kernel.output, first)
+        )
         return (
             table.layout.shape == (self.rows, self.columns)
             and rows.layout.shape == (self.rows,)
@@ -190,8 +196,8 @@ class _Group:
             self.held.add(place(kernel.output, isinstance(kernel.lowering, Scatter)))
             return
         table = self._table(kernel)
-        ends = [*kernel.stores, *(f for f in kernel.folds if across(f, table))]
-        self.held.update(place(end.access, table) for end in ends)
+        self.held.update(place(store.access, table) for store in kernel.stores)
+        self.held.update(place(fold.access, table) for fold in kernel.folds if across(fold, table))
 
 
 def _places(kernel: Loop | Special, group: _Group) -> list[Place]:
@@ -201,10 +207,6 @@ def _places(kernel: Loop | Special, group: _Group) -> list[Place]:
     else:
         ways = [(access, len(access.layout.shape) > 1) for access in kernel.inputs]
     return [p for access, table in ways if (p := place(access, table)) is not None]
-
-
-def _accesses(loop: Loop) -> list[Access]:
-    return [n.access for n in loop.nodes if isinstance(n, Load)] + [end.access for end in loop.ends]
 
 
 def _down(fold: Folded, table: bool, shape: tuple[int, ...]) -> bool:

@@ -352,14 +352,6 @@ class Function:
         bits = self.make(f"bitcast {mask} to i{mask.lanes}", f"i{mask.lanes}")
         return self.make(f"icmp ne {bits}, 0", "i1")
 
-    def number_of_first(self, mask: Value) -> Value:
-        """Return the number of the first lane whose bit is set, if one is."""
-        kind = f"i{mask.lanes}"
-        bits = Value(self.make(f"bitcast {mask} to {kind}", kind).name, kind)
-        self.module.declare(f"llvm.cttz.{kind}", f"{kind} @llvm.cttz.{kind}({kind}, i1)")
-        found = self.make(f"call {kind} @llvm.cttz.{kind}({bits}, i1 false)", kind)
-        return self.make(f"zext {found} to i64", "i64")
-
     def replace(
         self, condition: Value, values: Sequence[Value], body: Callable[[], Sequence[Value]]
     ) -> list[Value]:
