@@ -18,7 +18,7 @@ from .specials import note_failure
 from .strips import Place, across, height, is_table, place
 from .target import Target
 from .text import Function, Value, value_type
-from .turning import joined, part, turned
+from .turning import folded, joined, part, power_of_two, turned
 from .vocabulary import compute, convert
 
 Columns = list[Value]
@@ -74,17 +74,27 @@ class _Emitter:
             for loop, fold in self.down
             for _ in range(self._wide(loop, fold))
         ]
-        folded = self.f.loop(first, last, self.lanes, begun, self._strip)
+        left = self.f.loop(first, last, self.lanes, begun, self._strip)
         for loop, fold in self.down:
-            sums, folded = folded[: self._wide(loop, fold)], folded[self._wide(loop, fold) :]
+            sums, left = left[: self._wide(loop, fold)], left[self._wide(loop, fold) :]
             to = self._place(fold.access, loop)
             if to.buffer not in self.kept:
                 continue
-            base, dtype = self._base(to), fold.access.buffer.type.dtype
-            for j, value in enumerate(sums):
-                while value.lanes > 1:
-                    value = self._combined(fold, list(self.f.halves(value)))
-                self.f.store(value, self.f.at(base, j * to.column, dtype), dtype)
+            for width, j in self._squares(len(sums)):
+                total = folded(
+                    self.f, sums[j : j + width], lambda a, b, fold=fold: self._combined(fold, [a, b])
+                )
+                self._write_totals(to, j, width, total)
+
+    def _write_totals(self, to: Place, j: int, width: int, total: Value) -> None:
+        """Write the first lanes of a vector to some columns."""
+        dtype = to.buffer.type.dtype
+        pointer = self.f.at(self._base(to), j * to.column, dtype)
+        if to.column == 1:
+            self._write_lanes(pointer, total, width, dtype)
+            return
+        for i in range(width):
+            self.f.store(self.f.lane(total, i), self.f.at(pointer, i * to.column, dtype), dtype)
 
     def _wide(self, loop: Loop, fold: Folded) -> int:
         """Return how many sums there are of what is folded down the rows."""
@@ -239,7 +249,9 @@ class _Emitter:
     def _read(self, at: Place) -> Columns:
         corner, dtype = self._corner(at), at.buffer.type.dtype
         if at.column == 1 and self._in_rows(at):
-            return [v for width, j in self._squares() for v in self._read_square(at, corner, j, width)]
+            return [
+                v for width, j in self._squares(self.columns) for v in self._read_square(at, corner, j, width)
+            ]
         return [
             self._down(self.f.at(corner, j * at.column, dtype), at.row, dtype)
             for j in range(self.columns if at.column else 1)
@@ -262,7 +274,7 @@ class _Emitter:
             return
         corner, dtype = self._corner(to), to.buffer.type.dtype
         if to.column == 1 and self._in_rows(to):
-            for width, j in self._squares():
+            for width, j in self._squares(self.columns):
                 self._write_square(to, corner, j, values[j : j + width])
             return
         for j, value in enumerate(values):
@@ -279,12 +291,12 @@ class _Emitter:
         """Whether rows stand one after the other."""
         return at.row >= self.columns
 
-    def _squares(self) -> list[tuple[int, int]]:
-        """Return the columns in parts: how many at most fill a vector, and the first."""
-        return [(min(self.lanes, self.columns - j), j) for j in range(0, self.columns, self.lanes)]
+    def _squares(self, columns: int) -> list[tuple[int, int]]:
+        """Return columns in parts: how many at most fill a vector, and the first."""
+        return [(min(self.lanes, columns - j), j) for j in range(0, columns, self.lanes)]
 
     def _read_square(self, at: Place, corner: Value, j: int, width: int) -> Columns:
-        side = 1 << (width - 1).bit_length()
+        side = power_of_two(width)
         rows = [self._read_row(at, corner, r, j, width, side) for r in range(self.lanes)]
         return turned(self.f, [joined(self.f, rows[i::side]) for i in range(side)], width)
 
@@ -302,7 +314,7 @@ class _Emitter:
 
     def _write_square(self, to: Place, corner: Value, j: int, values: Columns) -> None:
         width = len(values)
-        side = 1 << (width - 1).bit_length()
+        side = power_of_two(width)
         vectors = turned(self.f, [*values, *[None] * (side - width)], side)
         for r in range(self.lanes):
             row = part(self.f, vectors[r % side], r // side * side, side)
@@ -313,14 +325,19 @@ class _Emitter:
         dtype, side = to.buffer.type.dtype, row.lanes
         pointer = self.f.at(corner, r * to.row + j, dtype)
         below = to.row == self.columns == width and (self.lanes - 1 - r) * to.row >= side - width
-        if width == side or below:  # what is written beyond is written again with the rows below
-            self.f.store(row, pointer, dtype)
+        # what is written beyond is written again with the rows below
+        self._write_lanes(pointer, row, side if below else width, dtype)
+
+    def _write_lanes(self, pointer: Value, value: Value, count: int, dtype: np.dtype[Any]) -> None:
+        """Write the first lanes of a vector, one after the other."""
+        if count == value.lanes:
+            self.f.store(value, pointer, dtype)
         elif self._masks:
-            byte = self.f.convert("zext", row, "i8") if dtype.kind == "b" else row
-            self.f.masked_store(byte, pointer, _first(width, side), dtype)
+            byte = self.f.convert("zext", value, "i8") if dtype.kind == "b" else value
+            self.f.masked_store(byte, pointer, _first(count, value.lanes), dtype)
         else:
-            for i in range(width):
-                self.f.store(self.f.lane(row, i), self.f.at(pointer, i, dtype), dtype)
+            for i in range(count):
+                self.f.store(self.f.lane(value, i), self.f.at(pointer, i, dtype), dtype)
 
     @property
     def _masks(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from .text import Function, Value
 
@@ -14,8 +14,6 @@ def turned(f: Function, vectors: Sequence[Value | None], count: int) -> list[Val
     Blocks of half of the lanes change places first, then halves of these, and so on; what is None does not matter,
     and what nobody asks for is not computed.
     """
-    known = next(v for v in vectors if v is not None)
-    nothing = Value("poison", known.element, known.lanes)
     stages = len(vectors).bit_length() - 1
 
     @functools.cache
@@ -24,16 +22,53 @@ def turned(f: Function, vectors: Sequence[Value | None], count: int) -> list[Val
             return vectors[i]
         block = len(vectors) >> stage
         a, b = after(stage - 1, i & ~block), after(stage - 1, i | block)
-        if a is None and b is None:
-            return None
-        lanes, upper = known.lanes, bool(i & block)
-        picked = [
-            (lanes + lane - block * (not upper)) if lane & block else (lane + block * upper)
-            for lane in range(lanes)
-        ]
-        return f.shuffle(a or nothing, b or nothing, picked)
+        return _exchanged(f, a, b, block, bool(i & block))
 
-    return [after(stages, i) or nothing for i in range(count)]
+    known = next(v for v in vectors if v is not None)
+    return [after(stages, i) or _nothing(known) for i in range(count)]
+
+
+def folded(f: Function, vectors: Sequence[Value], combine: Callable[[Value, Value], Value]) -> Value:
+    """Combine the lanes of each vector; return the results as the first lanes of one, a power of two of them.
+
+    It is what combining the vectors of a transposed square gives; but each exchange has half as many to go on with.
+    """
+    side = power_of_two(len(vectors))
+    left: list[Value | None] = [*vectors, *[None] * (side - len(vectors))]
+    while len(left) > 1:
+        block = len(left) // 2
+        pairs = [
+            [_exchanged(f, a, b, block, upper) for upper in (False, True)]
+            for a, b in zip(left[:block], left[block:], strict=True)
+        ]
+        left = [None if a is None or b is None else combine(a, b) for a, b in pairs]
+    total = left[0]
+    assert total is not None
+    while total.lanes > side:
+        total = combine(*f.halves(total))
+    return total
+
+
+def power_of_two(count: int) -> int:
+    """Return the least that is not below a count."""
+    return 1 << (count - 1).bit_length()
+
+
+def _exchanged(f: Function, a: Value | None, b: Value | None, block: int, upper: bool) -> Value | None:
+    """Return two vectors' lower blocks of lanes, or their upper ones, in turn; None if both are."""
+    known = a or b
+    if known is None:
+        return None
+    lanes = known.lanes
+    picked = [
+        (lanes + lane - block * (not upper)) if lane & block else (lane + block * upper)
+        for lane in range(lanes)
+    ]
+    return f.shuffle(a or _nothing(known), b or _nothing(known), picked)
+
+
+def _nothing(like: Value) -> Value:
+    return Value("poison", like.element, like.lanes)
 
 
 def joined(f: Function, parts: Sequence[Value]) -> Value:
