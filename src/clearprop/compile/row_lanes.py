@@ -80,10 +80,12 @@ class _Emitter:
             to = self._place(fold.access, loop)
             if to.buffer not in self.kept:
                 continue
+
+            def combine(a: Value, b: Value, fold: Folded = fold) -> Value:
+                return self._combined(fold, [a, b])
+
             for width, j in self._squares(len(sums)):
-                total = folded(
-                    self.f, sums[j : j + width], lambda a, b, fold=fold: self._combined(fold, [a, b])
-                )
+                total = folded(self.f, sums[j : j + width], combine)
                 self._write_totals(to, j, width, total)
 
     def _write_totals(self, to: Place, j: int, width: int, total: Value) -> None:

@@ -94,6 +94,27 @@ def _narrow(shape: tuple[int, ...]) -> bool:
 
 
 @dataclass
+class _Touched:
+    """What some kernels read and write."""
+
+    read: set[Buffer] = field(default_factory=set)
+    written: set[Buffer] = field(default_factory=set)
+
+    def add(self, reads: set[Buffer], writes: set[Buffer]) -> None:
+        """Count a further kernel in."""
+        self.read |= reads
+        self.written |= writes
+
+    def any(self, buffers: set[Buffer]) -> bool:
+        """Whether they touch one of these."""
+        return not (self.read.isdisjoint(buffers) and self.written.isdisjoint(buffers))
+
+    def disturbs(self, reads: set[Buffer], writes: set[Buffer]) -> bool:
+        """Whether what reads and writes these has to run after them."""
+        return self.any(writes) or not self.written.isdisjoint(reads)
+
+
+@dataclass
 class _Group:
     """Kernels over one space of rows, as they are found; and what has to run before and after them."""
 
@@ -101,30 +122,32 @@ class _Group:
     columns: int
     counting: Collection[Buffer]
     parts: list[Loop | Special] = field(default_factory=list)
-    before: list[Kernel] = field(default_factory=list)
-    after: list[Kernel] = field(default_factory=list)
     held: set[Place | None] = field(default_factory=set)  # what is in registers
-    read: set[Buffer] = field(default_factory=set)
-    written: set[Buffer] = field(default_factory=set)
+    touched: _Touched = field(default_factory=_Touched)
     cycles: int = 0
 
     def grown(self, kernels: Sequence[Kernel]) -> list[Kernel]:
         """Return kernels in another order and the group as one, begun by the first; or as they are."""
-        worth = False
+        worth, later = False, _Touched()
+        before: list[Kernel] = []
+        after: list[Kernel] = []
         for kernel in kernels:
-            waits = any(_disturbs(other, kernel) for other in self.after)
-            if not waits and isinstance(kernel, (Loop, Special)) and self._fits(kernel):
+            reads, writes = set(kernel.reads()), set(kernel.writes())
+            waits = later.disturbs(reads, writes)
+            if not waits and isinstance(kernel, (Loop, Special)) and self._fits(kernel, reads, writes):
                 self._add(kernel)
+                self.touched.add(reads, writes)
                 worth |= isinstance(kernel, Loop) and self._folds_rows(kernel)
-            elif waits or self._disturbed(kernel) or any(b.home == "output" for b in kernel.writes()):
-                self.after.append(kernel)
+            elif waits or self.touched.disturbs(reads, writes) or any(b.home == "output" for b in writes):
+                later.add(reads, writes)
+                after.append(kernel)
             else:
-                self.before.append(kernel)
+                before.append(kernel)
         if not worth:
             return list(kernels)
-        read = {b for other in (*self.before, *self.after) for b in other.reads()}
+        read = {b for other in (*before, *after) for b in other.reads()}
         kept = [b for part in self.parts for b in part.writes() if b in read or b.home != "work"]
-        return [*self.before, Strips(self.parts, self.rows, self.columns, kept), *self.after]
+        return [*before, Strips(self.parts, self.rows, self.columns, kept), *after]
 
     def _table(self, loop: Loop) -> bool:
         return is_table(loop.shape, self.rows, self.columns)
@@ -132,24 +155,19 @@ class _Group:
     def _folds_rows(self, loop: Loop) -> bool:
         return any(across(fold, self._table(loop)) for fold in loop.folds)
 
-    def _disturbed(self, kernel: Kernel) -> bool:
-        """Whether a kernel has to run after the group."""
-        known = self.read | self.written
-        return bool(known.intersection(kernel.writes()) or self.written.intersection(kernel.reads()))
-
     # ---- what goes along
 
-    def _fits(self, kernel: Loop | Special) -> bool:
+    def _fits(self, kernel: Loop | Special, reads: set[Buffer], writes: set[Buffer]) -> bool:
         """Whether a kernel is over these rows, goes on with what the group has, and can be written out."""
-        known, writes = self.read | self.written, kernel.writes()
-        if len(set(writes)) < len(writes) or known.intersection(writes):
+        if len(writes) < len(kernel.writes()) or self.touched.any(writes):
             return False
         if isinstance(kernel, Special):
-            goes = bool(known.intersection(kernel.reads())) and self._picks(kernel)
+            goes = self.touched.any(reads) and self._picks(kernel)
         else:
             begins = not self.parts or self._folds_rows(kernel)
-            goes = (begins or bool(known.intersection(kernel.reads()))) and self._runs(kernel)
-        if not goes or any(p.buffer in self.written and p not in self.held for p in _places(kernel, self)):
+            goes = (begins or self.touched.any(reads)) and self._runs(kernel)
+        written = self.touched.written
+        if not goes or any(p.buffer in written and p not in self.held for p in _places(kernel, self)):
             return False
         cycles = self.cycles + self._cycles(kernel)
         apart = any(in_order(part, self.rows, self.columns) for part in (*self.parts, kernel))
@@ -190,8 +208,6 @@ class _Group:
     def _add(self, kernel: Loop | Special) -> None:
         self.parts.append(kernel)
         self.cycles += self._cycles(kernel)
-        self.read.update(kernel.reads())
-        self.written.update(kernel.writes())
         if isinstance(kernel, Special):
             self.held.add(place(kernel.output, isinstance(kernel.lowering, Scatter)))
             return
@@ -214,9 +230,3 @@ def _down(fold: Folded, table: bool, shape: tuple[int, ...]) -> bool:
     along = {a for a in fold.axes if shape[a] != 1}
     rows = {a for a, n in enumerate(shape[: len(shape) - table]) if n != 1}
     return along == rows or (table and along == rows | {len(shape) - 1})
-
-
-def _disturbs(first: Kernel, second: Kernel) -> bool:
-    """Whether two kernels have to run in this order."""
-    written, other = set(first.writes()), set(second.writes())
-    return bool(written.intersection(second.reads()) or other.intersection(first.reads()) or written & other)
