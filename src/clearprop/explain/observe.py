@@ -93,7 +93,8 @@ def _rebuilt(part: Any, path: str, calls: list[Call], listed: bool) -> Any:
     inside = not isinstance(part, tree.Module)
     children = {k: _rebuilt(v, f"{path}.{k}" if path else str(k), calls, inside) for k, v in items}
     if isinstance(part, tree.Module):
-        copy = object.__new__(_watching(type(part)) if callable(part) else type(part))
+        kind: Any = type(part)
+        copy = object.__new__(_watching(kind) if callable(part) else kind)
         for name, value in {**children, "_watch": _Watch(path, part, calls)}.items():
             object.__setattr__(copy, name, value)
         return copy
