@@ -297,4 +297,4 @@ def _product(eqn: Eqn, i: int, values: Mapping[Var, Any]) -> Product:
     left, right = (np.asarray(read(values, a), np.float64) for a in eqn.inputs)
     other = right if i == 0 else np.swapaxes(left, -1, -2)
     rows = left.shape[-2] if i == 0 else right.shape[-1]
-    return Product(other.reshape(-1, *other.shape[-2:]), rows, transposed=i == 1)
+    return Product(other.reshape(math.prod(other.shape[:-2]), *other.shape[-2:]), rows, transposed=i == 1)
