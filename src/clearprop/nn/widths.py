@@ -38,10 +38,14 @@ def raise_placed(error: Exception, layers: Layers, index: int, x: Any) -> None:
         notes[:] = [note.replace(_MARK, longer, 1) for note in notes]
         return
     source = f"by the {_name(layers[index - 1])} before it" if index else "by the caller"
-    said = f"{_MARK}{index} ({_name(layers[index])}), which was given {type_of(x)} {source}"
+    said = f"{_MARK}{index} ({_name(layers[index])}), which was given {_shown(x)} {source}"
     if isinstance(error, ClearpropError):
         raise type(error)(str(error) + said) from None
     error.add_note(said)
+
+
+def _shown(x: Any) -> str:
+    return str(type_of(x)) if hasattr(x, "dtype") else f"a {type(x).__name__}"
 
 
 def _name(layer: Any) -> str:
