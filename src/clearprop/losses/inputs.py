@@ -88,12 +88,13 @@ def as_labels(loss: str, target: Array, n_classes: int) -> Array:
         return _index(
             np.where(target < 0, target - n_classes, target) if target.dtype.kind == "i" else target
         )
-    wrong = numbers[(numbers < 0) | (numbers >= n_classes)]
-    if len(wrong):
+    wrong = (numbers < 0) | (numbers >= n_classes)
+    if wrong.any():
+        place = list(map(int, np.argwhere(wrong)[0]))
         raise DataError(
-            f"{loss}: the target holds the label {wrong[0]}, but the prediction has {n_classes} classes, "
-            f"numbered from 0 to {n_classes - 1}; number the classes from 0, and give samples to leave out "
-            f"any of these labels and the weight 0"
+            f"{loss}: the target holds the label {numbers[tuple(place)]} at {place}, but the prediction has "
+            f"{n_classes} classes, numbered from 0 to {n_classes - 1}; number the classes from 0, and give samples to "
+            f"leave out any of these labels and the weight 0"
         )
     return _index(target)
 
