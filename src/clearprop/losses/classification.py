@@ -84,7 +84,8 @@ def log_loss(
     array([0.69314718, 0.        ])
     """
     prediction, target = matched("log_loss", prediction, target)
-    require_between(0, 1, target, "log_loss: the target", "of labels −1 and 1 use (target + 1) / 2")
+    way = "of labels −1 and 1 use (target + 1) / 2, of more than two classes cp.losses.cross_entropy"
+    require_between(0, 1, target, "log_loss: the target", way)
     if takes_logits("log_loss", prediction, from_logits, "sigmoid"):
         losses = target * softplus(-prediction) + (1 - target) * softplus(prediction)
     else:

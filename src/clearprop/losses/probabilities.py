@@ -1,8 +1,9 @@
 """Whether a prediction that is taken for logits holds probabilities already: softmax or sigmoid once too often.
 
 Of a traced prediction it is seen by the equations that made it. Numbers alone prove it only of a softmax, where
-all rows lie in [0, 1] with the sum 1 to rounding and at least two different rows are not just zeros and ones:
-logits that do so by chance do not occur. Numbers in [0, 1] may be logits, so of a sigmoid they prove nothing.
+all rows lie in [0, 1] with the sum 1 to rounding and enough of them, not all equal, are not just zeros and ones
+(two in float32, six in float16): logits that do so by chance are one in a thousand million. Numbers in [0, 1] may
+be logits, so of a sigmoid they prove nothing.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ UNCHECKED = "unchecked"
 
 _OF_ELEMENTS = {"astype", "reshape", "slice", "transpose"}  # what is between 0 and 1 stays there
 _ROUNDING = 16  # by how many units in the last place of 1 the sum of a softmax may differ from 1
+
+_CHANCE = 1e-9
 
 
 def takes_logits(loss: str, prediction: Array, from_logits: bool | str, squash: str) -> bool:
@@ -66,7 +69,8 @@ def _read_from(p: Any, squash: str) -> str | None:
     if rows.min() < 0 or not (np.abs(rows.sum(axis=1, dtype=np.float64) - 1) <= within).all():
         return None
     soft = rows[(rows < 1).all(axis=1)]
-    return "softmax" if len(soft) and (soft != soft[0]).any() else None
+    by_chance = (2 * within) ** len(soft)
+    return "softmax" if by_chance < _CHANCE and (soft != soft[0]).any() else None
 
 
 def _made_by(prediction: Traced) -> str | None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..core import tree
-from ..core.errors import ClearpropError, DataError, ShapeError
+from ..core.errors import ClearpropError, DataError, ShapeError, TraceError
 from ..core.graph import Atom, Eqn, Graph, Var
 from ..core.trace import stand_for, trace
 from ..core.traced import Traced
@@ -63,6 +63,8 @@ def require_sound(
     """
     try:
         _look(model, data, loss, batch_size)
+    except TraceError:
+        return  # the step itself will say so, unless nothing has to be recorded, as for L-BFGS
     except ClearpropError as error:
         if not which:
             raise
@@ -104,6 +106,8 @@ def _rows(wished: int, arrays: list[Any]) -> int:
 
 
 def _require_no_pairs(graph: Graph, names: dict[Var, str], rows: int) -> None:
+    if all(eqn.out.type.shape != (rows, rows) for eqn in graph.eqns):
+        return
     origins: dict[Atom, frozenset[str]] = {}
     makers = {eqn.out: eqn for eqn in graph.eqns}
     origins.update((var, frozenset([name])) for var, name in names.items())
