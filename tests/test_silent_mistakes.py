@@ -145,6 +145,11 @@ PAIRS = [
         (X[:, :1], BITS),
         r"multiply of f64\[8,1\] \(prediction\) and f64\[8\] \(target\) gives f64\[8,8\]",
     ),
+    (
+        lambda p, y: squared(p.max(axis=1, keepdims=True), y),
+        (X, NUMBERS),
+        r"f64\[8,1\] \(prediction\) and f64\[8\] \(target\)",
+    ),
     (chosen, (X[:, :1], BITS), r"\(prediction\) and bool\[8\] \(target\)"),
 ]
 
@@ -182,6 +187,15 @@ def test_metrics_are_of_equal_shapes(metric, p, y):
 def test_metrics_take_no_column_against_a_row(metric):
     with pytest.raises(ShapeError, match=r"prediction\[\.\.\., 0\]"):
         METRICS[metric](X[:, :1], NUMBERS)
+    seen = []
+
+    def loss(p, y):
+        seen.append(len(p))
+        return MSE(p[:, 0], y)
+
+    with pytest.raises(ShapeError, match=r"prediction\[\.\.\., 0\]"):
+        fit(one(), (X[:, :1], NUMBERS), loss, metrics=[metric])
+    assert len(seen) == 2, "before the first step is recorded"
 
 
 # ---- softmax and sigmoid once too often
@@ -199,6 +213,10 @@ def net(k, output):
     return nn.MLP(3, (4,), k, activation=cp.tanh, output_activation=output)
 
 
+def clipped(z):
+    return np.clip(cp.sigmoid(z), 1e-7, 1 - 1e-7)
+
+
 TWICE = [
     (CE, net(3, cp.softmax), LABELS, "softmax"),
     (CE, net(3, own_softmax), LABELS, "softmax"),
@@ -207,6 +225,8 @@ TWICE = [
     (losses.kl_divergence, net(3, cp.softmax), ONE_HOT, "softmax"),
     (losses.log_loss, net(1, cp.sigmoid), BITS[:, None], "sigmoid"),
     (losses.log_loss, net(1, own_sigmoid), BITS[:, None], "sigmoid"),
+    (losses.log_loss, net(1, clipped), BITS[:, None], "sigmoid"),
+    (CE, net(3, lambda z: np.clip(cp.softmax(z), 1e-7, 1)), LABELS, "softmax"),
     (lambda p, y: losses.log_loss(p[:, 0], y), net(1, cp.sigmoid), BITS, "sigmoid"),
     (lambda p, y: losses.log_loss(p[:, 1], y), net(2, cp.softmax), BITS, "softmax"),
 ]
@@ -448,6 +468,10 @@ HEALTHY = {
     "tanh before log-loss": lambda: fit(net(1, cp.tanh), (X, BITS[:, None]), losses.log_loss),
     "all pairs on purpose": lambda: of_one_output(ranked),
     "pairs of predictions alone": lambda: of_one_output(lambda p, y: np.mean((p - p[:, 0]) ** 2)),
+    "a row made a column": lambda: fit(Scale(np.ones(3)), (X, NUMBERS), lambda p, y: squared(p[:, 0][:, None], y)),
+    "rows in groups": lambda: fit(
+        nn.Dense(3, 8), (X, NUMBERS), lambda p, y: np.mean((p[::2] - p[1::2]) ** 2), batch_size=4
+    ),
     "as many columns as rows": lambda: fit(nn.Dense(3, 8), (X, np.tile(X, 3)[:, :8]), squared),
     "one row": lambda: fit(net(1, cp.identity), (X[:1], NUMBERS[:1]), lambda p, y: squared(p[:, 0], y)),
     "integers, one-hot": lambda: fit(net(3, cp.identity), (X, ONE_HOT.astype(int)), CE),
@@ -467,6 +491,7 @@ HEALTHY = {
     "an activation that halves": lambda: nn.Sequential((nn.Dense(3, 8, halved), nn.Dense(4, 2)))(X),
     "a function that halves": lambda: nn.Sequential((nn.Dense(3, 8), halved, nn.Dense(4, 2)))(X),
     "flattened": lambda: nn.Sequential((nn.LayerNorm(3), nn.Flatten(), nn.Dense(6, 1)))(X.reshape(30, 2, 3)),
+    "accuracy of labels of their own": lambda: METRICS["accuracy"](X.reshape(30, 2, 3), X.reshape(30, 2, 3)),
     "accuracy of one column": lambda: METRICS["accuracy"](X[:, :1], BITS),
     "L-BFGS on what cannot be recorded": lambda: fit(
         Net(lambda x: x / float(x.max()), nn.Dense(3, 1)), (X, NUMBERS[:, None]), MSE, optimizer=cp.optim.LBFGS()

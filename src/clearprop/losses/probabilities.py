@@ -86,10 +86,24 @@ def _maker(eqns: list[Eqn], atom: Atom, through: set[str], columns: int | None =
     for eqn in reversed(eqns):
         if eqn.out is atom:
             inside = eqn.inputs[0].type.shape if eqn.inputs else ()
-            if eqn.primitive.name not in through or (columns and inside[-1:] != (columns,)):
+            clipped = _clipped(eqn) if "slice" in through and eqn.primitive.name == "where" else None
+            if clipped is not None:
+                atom = clipped
+            elif eqn.primitive.name not in through or (columns and inside[-1:] != (columns,)):
                 return eqn
-            atom = eqn.inputs[0]
+            else:
+                atom = eqn.inputs[0]
     return None
+
+
+def _clipped(eqn: Eqn) -> Atom | None:
+    """Return what a choice between a value and a constant in [0, 1] leaves as it is: np.clip of probabilities."""
+    _, a, b = eqn.inputs
+    constant, value = (a, b) if isinstance(a, Const) else (b, a)
+    if not isinstance(constant, Const) or isinstance(value, Const):
+        return None
+    bound = constant.uniform
+    return value if bound is not None and 0 <= float(bound) <= 1 else None
 
 
 def _sigmoid(eqns: list[Eqn], atom: Atom) -> bool:

@@ -12,7 +12,7 @@ from ..api.inside import Inside, says_inside
 from ..ops.random import fold_in, key
 from ..optim import LBFGS, Adam, Optimizer, ReduceOnPlateau
 from .data import Samples, hold_out, samples
-from .evaluation import evaluate
+from .evaluation import evaluate, require_measurable
 from .history import Keeper, Tally
 from .metrics import Metric, named_metrics
 from .mistakes import require_no_target_among_inputs, require_sound
@@ -115,6 +115,7 @@ def fit(
     train, held = hold_out(given, validation, fold_in(key(seed), SPLIT))
     measures = named_metrics(metrics)
     each = loop(model, train, loss, optimizer, epochs, batch_size, seed, bool(measures), backend, _PAUSE)
+    require_measurable(model, train, measures)
     if held is not None and not isinstance(validation, (int, float)):  # samples of their own
         require_sound(model, held, held.weighted(loss), batch_size, "the validation data")
     keeper = Keeper(model, early_stopping)

@@ -29,16 +29,11 @@ def accuracy(prediction: Any, target: Any) -> float:
     """
     p, t = np.asarray(prediction), np.asarray(target)
     several = p.ndim == 2 and p.shape[1] > 1
-    if t.shape not in ((p.shape[:1], p.shape) if several else (p.shape[:1], (*p.shape[:1], 1))):
-        ways = (
-            f"[{len(p)}] or one-hot rows [{len(p)},{p.shape[1]}]"
-            if several
-            else f"[{p.size}] or [{p.size},1]"
-        )
-        raise ShapeError(
-            f"accuracy({type_of(p)}, {type_of(t)}): the target must be labels {ways}"
-            + (": use target[:, 0]" if t.shape == (*p.shape[:1], 1) else "")
-        )
+    fits = t.shape in (p.shape[:1], p.shape) if several else t.shape[:1] == p.shape[:1] and t.size == p.size
+    if not fits:
+        ways = f"[{len(p)}] or one-hot rows [{len(p)},{p.shape[1]}]" if several else "as many as predictions"
+        column = ": use target[:, 0]" if t.shape == (*p.shape[:1], 1) else ""
+        raise ShapeError(f"accuracy({type_of(p)}, {type_of(t)}): the target must be labels, {ways}{column}")
     if several:
         classes = t if t.ndim == 1 else t.argmax(axis=1)
         return float(np.mean(p.argmax(axis=1) == classes))

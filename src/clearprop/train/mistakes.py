@@ -17,6 +17,7 @@ import numpy as np
 from ..core import tree
 from ..core.errors import ClearpropError, DataError, ShapeError, TraceError
 from ..core.graph import Atom, Eqn, Graph, Var
+from ..core.lowering import Fold
 from ..core.trace import stand_for, trace
 from ..core.traced import Traced
 from ..core.types import Type, type_of
@@ -97,9 +98,12 @@ def _look(model: Any, data: Samples, loss: Callable[..., Any], batch_size: int) 
 
 
 def _rows(wished: int, arrays: list[Any]) -> int:
-    """Return a number of rows, more than one, that is the length of no other axis; the wished one if it is such."""
+    """Return a number of rows, more than one, that is the length of no other axis: the wished one or a multiple.
+
+    A multiple, for models that take the rows of a mini-batch in groups.
+    """
     others = {n for a in arrays for n in np.shape(a)}
-    return next(n for n in itertools.chain([wished], itertools.count(7)) if n > 1 and n not in others)
+    return next(n for n in itertools.count(wished, wished) if n > 1 and n not in others)
 
 
 # ---- a column against a row
@@ -117,6 +121,8 @@ def _require_no_pairs(graph: Graph, names: dict[Var, str], rows: int) -> None:
         if eqn.out.type.shape == (rows, rows) and len(eqn.inputs) > 1:
             column, row = (_spread(eqn, makers, shape) for shape in ((rows, 1), (rows,)))
             for a, b in itertools.product(column, row):
+                if a not in names and _stood_up(a, makers):
+                    continue
                 left, right = origins.get(a, frozenset()), origins.get(b, frozenset())
                 if left and right and not left & right:
                     raise _pairs(eqn, a.type, b.type, left, right)
@@ -128,6 +134,15 @@ def _spread(eqn: Eqn, makers: dict[Var, Eqn], shape: tuple[int, ...]) -> list[At
     return [
         m.inputs[0] for m in made if m.primitive.name == "broadcast_to" and m.inputs[0].type.shape == shape
     ]
+
+
+def _stood_up(atom: Atom, makers: dict[Var, Eqn]) -> bool:
+    """Tell whether a row was made a column by itself, as x[:, None] does: who writes that means pairs."""
+    made = makers.get(atom) if isinstance(atom, Var) else None
+    if made is None or made.primitive.name != "reshape" or made.inputs[0].type.ndim != 1:
+        return False
+    before = makers.get(made.inputs[0]) if isinstance(made.inputs[0], Var) else None
+    return before is None or not isinstance(before.primitive.lowering, Fold)  # a sum that kept its axes
 
 
 def _pairs(eqn: Eqn, column: Type, row: Type, left: frozenset[str], right: frozenset[str]) -> ShapeError:
