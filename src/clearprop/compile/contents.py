@@ -15,9 +15,9 @@ FREE = {"identity", "positive", "stop_gradient", "convert"}  # functions that co
 
 
 def kind(kernel: Kernel) -> str:
-    """Return what people call a kernel: "loop", "product", "gather", ..."""
+    """Return what people call a kernel: "loop", "strips", "product", "gather", ..."""
     if not isinstance(kernel, Special):
-        return "loop"
+        return "strips" if isinstance(kernel, Strips) else "loop"
     return "product" if isinstance(kernel.lowering, Contract) else type(kernel.lowering).__name__.lower()
 
 
