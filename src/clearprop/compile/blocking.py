@@ -12,13 +12,16 @@ from .microkernel import accumulators
 from .target import Target
 
 NEAR = 64 * 1024  # bytes of an operand that are read in place whatever their strides
-FAR = 512 * 1024  # and bytes that are if the strides spread them over a cache
-CONFLICT = 512  # bytes: lines that lie multiples of it apart share too few places in a cache
+FAR = 1280 * 1024  # and bytes, at most, over which they spread what a tile reads in place
+FIRST = (4096, 5)  # bytes of a way of the first cache, and how many of its ways a tile's rows of A may fill
+SECOND = (65536, 6)  # the same of the second cache, for rows of a panel
 BLOCK = 512 * 1024  # bytes of A that a pass over the panels keeps in the second cache
 DOTS = 16  # rows of dot products at most, since they are taken one by one
 GROUP = 320 * 1024  # bytes of panels that are copied together
 WHOLE = 256 * 1024  # bytes of B from which on it is not copied as a whole
 ROUND = 1024  # rows of A, at most, that pass a group of panels
+LONG = 64  # terms of a sum, at least, for which kernels ask for memory
+LARGE = 512 * 1024  # bytes of C that the second cache holds anyway
 MANY = 8  # panels, at least, so that they can be shared out without cutting rows
 DEPTH = 3200  # bytes of a row of A that a tile goes through before it is put down
 
@@ -166,10 +169,16 @@ class Plan:
 
     # ---- what is copied
 
-    def _lies_well(self, lines: int, distance: int) -> bool:
-        """Whether lines of an operand lie so that caches and address tables hold them without a copy."""
+    def _lies_well(self, lines: int, distance: int, cache: tuple[int, int] = SECOND) -> bool:
+        """Whether lines of an operand lie so that a cache and address tables hold them without a copy.
+
+        Those that lie multiples of a power of two apart share few places in a cache.
+        """
         step = distance * self.dtype.itemsize
-        return lines * step <= (FAR if step % CONFLICT else NEAR)
+        if lines * step <= NEAR:
+            return True
+        way, ways = cache
+        return lines * math.gcd(step, way) <= ways * way and (cache is FIRST or lines * step <= FAR)
 
     @cached_property
     def reads_b(self) -> bool:
@@ -190,8 +199,11 @@ class Plan:
         """Whether A is read in place."""
         if 1 not in (self.a.row, self.a.column) or (self.dotted and self.across):
             return False
-        lines, distance = (self.depth, self.a.column) if self.across else (self.rows[0].height, self.a.row)
-        return self.n <= 2 * self.panels[0].width or self._lies_well(lines, distance)
+        if self.n <= 2 * self.panels[0].width:
+            return True
+        if self.across:
+            return self._lies_well(self.depth, self.a.column)
+        return self._lies_well(self.rows[0].height, self.a.row, FIRST)
 
     # ---- blocks
 
@@ -305,6 +317,11 @@ class Plan:
         if self.blocked:
             rows = self.m if self.near else min(self.block * rows, self.m)
         return self._aligned(rows * self.spill + self.lanes)  # a last row may be written to a whole vector
+
+    @property
+    def asks(self) -> bool:
+        """Whether kernels ask for the memory of the next tile: C is not at hand, and they are not too short for it."""
+        return self.depth >= LONG and self.m * self.n * self.dtype.itemsize > LARGE
 
     def straight(self, panels: Panels) -> bool:
         """Whether kernels write these panels' results to C themselves."""
