@@ -18,11 +18,11 @@ SECOND = (65536, 6)  # the same of the second cache, for rows of a panel
 BLOCK = 512 * 1024  # bytes of A that a pass over the panels keeps in the second cache
 DOTS = 16  # rows of dot products at most, since they are taken one by one
 GROUP = 320 * 1024  # bytes of panels that are copied together
-WHOLE = 256 * 1024  # bytes of B from which on it is not copied as a whole
 ROUND = 1024  # rows of A, at most, that pass a group of panels
 LONG = 64  # terms of a sum, at least, for which kernels ask for memory
 LARGE = 512 * 1024  # bytes of C that the second cache holds anyway
-MANY = 8  # panels, at least, so that they can be shared out without cutting rows
+MANY = 8  # panels, at least, so that they can be shared out without cutting rows,
+EVEN = (4, 6)  # or so many
 DEPTH = 3200  # bytes of a row of A that a tile goes through before it is put down
 
 
@@ -228,14 +228,13 @@ class Plan:
 
     @cached_property
     def near(self) -> bool:
-        """Whether panels are copied a part at a time by who needs them: a copy of all would not stay in a cache."""
+        """Whether panels are copied a part at a time by who needs them: none waits, and they stay in its cache."""
         return (
             not self.dotted
             and self.reads_a
             and not any(p.in_place for p in self.panels)
-            and self.n * self.k * self.dtype.itemsize >= WHOLE
             and self.m <= ROUND
-            and self.panel_count >= MANY
+            and (self.panel_count >= MANY or self.panel_count in EVEN)
         )
 
     @property
