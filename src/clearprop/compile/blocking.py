@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from .dot import dot_rows
 from .microkernel import accumulators
 from .target import Target
 
@@ -137,7 +138,8 @@ class Plan:
     def rows(self) -> tuple[Rows, ...]:
         """All tiles' rows."""
         if self.dotted:
-            return heights(self.m, 1, 1)
+            most = dot_rows(self.target, self.dtype)
+            return heights(self.m, math.ceil(most / 2), most)
         most = min(accumulators(self.target) // self.vectors, 16)
         busy = math.ceil(12 / self.vectors)  # chains of multiply-adds that hide how long each takes
         return heights(self.m, max(most // 2, min(busy, most)), most)
@@ -194,12 +196,17 @@ class Plan:
         """Whether kernels find A contiguous from row to row."""
         return self.a.column != 1
 
+    @property
+    def interleaved(self) -> bool:
+        """Whether a copy of A has a tile's rows side by side."""
+        return self.across and not self.dotted
+
     @cached_property
     def reads_a(self) -> bool:
         """Whether A is read in place."""
         if 1 not in (self.a.row, self.a.column) or (self.dotted and self.across):
             return False
-        if self.n <= 2 * self.panels[0].width:
+        if self.dotted or self.n <= 2 * self.panels[0].width:
             return True
         if self.across:
             return self._lies_well(self.depth, self.a.column)
@@ -292,7 +299,7 @@ class Plan:
         if self.reads_a:
             return 0
         rows = min(self.block * self.rows[0].height, self.m)
-        return self._aligned(rows * (self.depth if self.across else self.stride))
+        return self._aligned(rows * (self.depth if self.interleaved else self.stride))
 
     @property
     def spill(self) -> int:
@@ -353,10 +360,11 @@ def _cost(p: Plan) -> float:
     vectors = math.ceil(p.n / p.lanes)
     turning = 0.75 * math.log2(p.lanes) / p.lanes  # an element's part in the shuffles that turn a square
     if p.dotted:
-        busy = p.m * vectors * (0.8 * p.k + 2 * p.lanes)
-        copies = 0.0
+        whole, again = p.lanes * math.ceil(p.k / p.lanes), 0.1 * p.k * (p.tile_count - 1)
+        busy = vectors * (max(p.m, 4) * whole / 2 + again + 1.2 * p.lanes * p.m + 50 * p.tile_count)
+        copies = 0.0 if p.reads_a else 0.4 * p.k * p.m
     else:
-        busy = max(p.m * vectors, 8 * math.ceil(vectors / 8)) * p.k / 2
+        busy = max(p.m * vectors, 8 * math.ceil(vectors / 8)) * (p.k / 2 + 3)
         copies = p.k * p.n * (0.0 if p.b.column == 1 else turning if p.b.row == 1 else 1.5)
     scattered = 1.0 if p.direct else 4.0  # a loop reads and writes several arrays
     stores = scattered * p.m * p.n if p.c.column != 1 else 0.0 if p.masks else 1.5 * p.m * (p.n % p.lanes)

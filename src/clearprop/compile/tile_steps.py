@@ -43,7 +43,11 @@ def tile_steps(
         fetch = called(module, f"{name}_fetch", epilogue.fetch, sums)
     if epilogue and epilogue.light and not (cut.turned or dotted) and masked == panels.ragged:
         return Steps(kernel(module, cut.target, kind, f"{name}_", epilogue.in_registers), True, "", fetch)
-    plain = dot_kernel(module, cut.target, cut.dtype, masked) if dotted else kernel(module, cut.target, kind)
+    plain = (
+        dot_kernel(module, cut.target, cut.dtype, height, masked)
+        if dotted
+        else kernel(module, cut.target, kind)
+    )
     if cut.straight(panels):
         return Steps(plain)
     through = epilogue or storing(cut.target, cut.dtype, cut.c.T if cut.turned else cut.c)
