@@ -13,7 +13,9 @@ from .microkernel import accumulators
 from .target import Target
 
 NEAR = 64 * 1024  # bytes of an operand that are read in place whatever their strides
-FAR = 1280 * 1024  # and bytes, at most, over which they spread what a tile reads in place
+FAR = (
+    20 * 1024
+)  # and bytes for each of a vector's, at most, over which they spread what a tile reads in place
 FIRST = (4096, 5)  # bytes of a way of the first cache, and how many of its ways a tile's rows of A may fill
 SECOND = (65536, 6)  # the same of the second cache, for rows of a panel
 BLOCK = 512 * 1024  # bytes of A that a pass over the panels keeps in the second cache
@@ -128,11 +130,16 @@ class Plan:
 
     @cached_property
     def vectors(self) -> int:
-        """Vectors across a tile: two, but more where there are too few rows to keep the processor busy."""
+        """Vectors across a tile: two, but more where there are too few rows to keep the processor busy.
+
+        Three where that leaves no single vector over, if registers hold them beside the sums.
+        """
         if self.dotted:
             return 1
-        rows = min(self.m, 4)
-        return min(max(2, 8 // rows), math.ceil(self.n / self.lanes))
+        rows, count = min(self.m, 4), math.ceil(self.n / self.lanes)
+        if count % 2 and count % 3 != 1 and rows == 4 and self.target.fma:
+            return 3
+        return min(max(2, 8 // rows), count)
 
     @cached_property
     def rows(self) -> tuple[Rows, ...]:
@@ -142,7 +149,7 @@ class Plan:
             return heights(self.m, math.ceil(most / 2), most)
         most = min(accumulators(self.target) // self.vectors, 16)
         busy = math.ceil(12 / self.vectors)  # chains of multiply-adds that hide how long each takes
-        return heights(self.m, max(most // 2, min(busy, most)), most)
+        return heights(self.m, max(most // 2 + 1, min(busy, most)), most)
 
     @cached_property
     def panels(self) -> tuple[Panels, ...]:
@@ -180,7 +187,9 @@ class Plan:
         if lines * step <= NEAR:
             return True
         way, ways = cache
-        return lines * math.gcd(step, way) <= ways * way and (cache is FIRST or lines * step <= FAR)
+        return lines * math.gcd(step, way) <= ways * way and (
+            cache is FIRST or lines * step <= FAR * self.target.vector_bytes
+        )
 
     @cached_property
     def reads_b(self) -> bool:
