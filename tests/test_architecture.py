@@ -19,7 +19,8 @@ LAYERS = [
     {"transform", "compile"},
     {"ops"},
     {"api", "nn", "losses", "optim", "data"},
-    {"train", "explain"},
+    {"explanation"},
+    {"train"},
     {"estimators", "report", "cli"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

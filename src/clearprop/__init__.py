@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .api import check_grads, grad, hessian, hvp, jit, jvp, make_graph, profile, show, value_and_grad, vjp
     from .compile.threads import get_threads, set_threads
     from .core import errors, tree
+    from .explanation.explain import Explanation, explain
     from .ops.activations import (
         elu,
         erf,
@@ -47,6 +48,7 @@ else:
             "api": "check_grads grad hessian hvp jit jvp make_graph profile show value_and_grad vjp",
             "compile.threads": "get_threads set_threads",
             "core": "errors tree",
+            "explanation.explain": "Explanation explain",
             "ops.activations": "elu erf gelu identity leaky_relu log_sigmoid relu sigmoid silu softplus tanh",
             "ops.composite": "log_softmax logsumexp softmax stop_gradient",
             "ops.index": "gather one_hot scatter_add",
@@ -60,6 +62,7 @@ else:
 
 __all__ = [
     "EarlyStopping",
+    "Explanation",
     "Run",
     "Step",
     "__version__",
@@ -69,6 +72,7 @@ __all__ = [
     "elu",
     "erf",
     "errors",
+    "explain",
     "fit",
     "gather",
     "gelu",
