@@ -14,6 +14,7 @@ from ..core.types import Type
 from .kernels import Buffer, Kernel
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector
+LONG = 1024  # bytes of a line beside which a wait at its end is short
 WORTH = 2**17  # bytes of an array that is written over another one
 
 
@@ -85,9 +86,10 @@ def _written_over(kernels: Sequence[Kernel], lives: dict[Buffer, tuple[int, int]
 
 
 def _worth_it(buffer: Buffer) -> bool:
-    """Tell whether a buffer is large, and of whole cache lines.
+    """Tell whether a buffer is large, and of whole cache lines or long ones.
 
-    Where a line of the array ends within a vector, the next load would wait for the masked store before it.
+    Where a line of the array ends within a vector, the next load waits for the masked store before it.
     """
     row = buffer.type.shape[-1] if buffer.type.shape else 1
-    return buffer.bytes >= WORTH and row * buffer.type.dtype.itemsize % ALIGNMENT == 0
+    size = row * buffer.type.dtype.itemsize
+    return buffer.bytes >= WORTH and (size % ALIGNMENT == 0 or size >= LONG)

@@ -134,7 +134,8 @@ class _Scheduler:
         for kernel in self.kernels:
             if isinstance(kernel, Loop):
                 kernel.nodes = kernel.needed(kernel.ends)
-        constants, kernels = tuple(self.constants.values()), tuple(fused(self.kernels))
+        working = [k for k in self.kernels if not isinstance(k, Loop) or k.nodes]  # some became empty again
+        constants, kernels = tuple(self.constants.values()), tuple(fused(working))
         outside = (self.inputs, tuple(self.outputs), constants)
         return Schedule(kernels, *outside, tuple(self.failures), self.origins, self.holds)
 
@@ -206,8 +207,6 @@ class _Scheduler:
                 if before is None:
                     return without
                 found |= before
-            elif atom.uniform is None:
-                return without
         return found
 
     def _simple(self, eqn: Eqn) -> bool:
@@ -364,7 +363,7 @@ class _Scheduler:
     def _constant(self, atom: Const) -> Access:
         if id(atom) not in self.constants:
             number = atom.uniform
-            array = atom.value if number is None else np.asarray(number)
+            array = atom.compact if number is None else np.asarray(number)
             buffer = Buffer(Type(array.shape, array.dtype), "constant", len(self.constants))
             self.holds[buffer] = atom
             self.constants[id(atom)] = (buffer, np.require(array, requirements="C"))
@@ -377,6 +376,8 @@ class _Scheduler:
         access = self._memory(atom)
         if access.layout == contiguous(atom.type.shape):
             return access
+        if isinstance(atom, Const):
+            return self._constant(Const(np.array(atom.value, order="C")))
         to = self._beside(atom)
         self._copy(atom, to)
         return to
