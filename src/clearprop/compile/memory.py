@@ -75,7 +75,7 @@ def _written_over(kernels: Sequence[Kernel], lives: dict[Buffer, tuple[int, int]
             b for b in dict.fromkeys(kernel.reads()) if b in lives and lives[b][0] < when == lives[b][1]
         ]
         for target in dict.fromkeys(kernel.writes()):
-            if target not in lives or lives[target][0] != when or not _worth_it(target):
+            if target not in lives or lives[target][0] != when or not worth_writing_over(target):
                 continue
             for source in ending:
                 if source.type == target.type and kernel.in_step(source, target):
@@ -85,11 +85,11 @@ def _written_over(kernels: Sequence[Kernel], lives: dict[Buffer, tuple[int, int]
     return over
 
 
-def _worth_it(buffer: Buffer) -> bool:
-    """Tell whether a buffer is large, and of whole cache lines or long ones.
+def worth_writing_over(buffer: Buffer) -> bool:
+    """Tell whether a temporary buffer is large, and of whole cache lines or long ones.
 
     Where a line of the array ends within a vector, the next load waits for the masked store before it.
     """
     row = buffer.type.shape[-1] if buffer.type.shape else 1
     size = row * buffer.type.dtype.itemsize
-    return buffer.bytes >= WORTH and (size % ALIGNMENT == 0 or size >= LONG)
+    return buffer.home == "work" and buffer.bytes >= WORTH and (size % ALIGNMENT == 0 or size >= LONG)

@@ -33,6 +33,7 @@ from .kernels import (
     Special,
     Store,
 )
+from .order import ordered
 from .vocabulary import REFUSALS, weight
 
 
@@ -135,7 +136,7 @@ class _Scheduler:
             if isinstance(kernel, Loop):
                 kernel.nodes = kernel.needed(kernel.ends)
         working = [k for k in self.kernels if not isinstance(k, Loop) or k.nodes]  # some became empty again
-        constants, kernels = tuple(self.constants.values()), tuple(fused(working))
+        constants, kernels = tuple(self.constants.values()), tuple(ordered(fused(working)))
         outside = (self.inputs, tuple(self.outputs), constants)
         return Schedule(kernels, *outside, tuple(self.failures), self.origins, self.holds)
 
