@@ -15,6 +15,8 @@ NEAR = 64 * 1024  # bytes of an operand that are read in place whatever their st
 FAR = 512 * 1024  # and bytes that are if the strides spread them over a cache
 CONFLICT = 512  # bytes: lines that lie multiples of it apart share too few places in a cache
 BLOCK = 512 * 1024  # bytes of A that a pass over the panels keeps in the second cache
+SHARES = 8  # parts of all tiles, at least, that blocks are where there are
+FEW = 4  # tiles or more of a block: each reads all panels anew
 DOTS = 16  # rows of dot products at most, since they are taken one by one
 GROUP = 320 * 1024  # bytes of panels that are copied together
 WHOLE = 256 * 1024  # bytes of B from which on it is not copied as a whole
@@ -210,7 +212,8 @@ class Plan:
     @cached_property
     def block(self) -> int:
         """Tiles whose rows of A are kept at hand while all panels pass."""
-        return max(1, BLOCK // (self.depth * self.dtype.itemsize * self.rows[0].height))
+        most = BLOCK // (self.depth * self.dtype.itemsize * self.rows[0].height)
+        return max(1, min(most, max(FEW, math.ceil(self.tile_count / SHARES))))
 
     # ---- groups of panels
 
