@@ -15,8 +15,9 @@ NEAR = 64 * 1024  # bytes of an operand that are read in place whatever their st
 FAR = 512 * 1024  # and bytes that are if the strides spread them over a cache
 CONFLICT = 512  # bytes: lines that lie multiples of it apart share too few places in a cache
 BLOCK = 512 * 1024  # bytes of A that a pass over the panels keeps in the second cache
-SHARES = 8  # parts of all tiles, at least, that blocks are where there are
-FEW = 4  # tiles or more of a block: each reads all panels anew
+SHARES = 8  # parts, at least, that blocks are of all tiles, and groups of all panels
+FEW = 4  # tiles of a block, or more: each reads all panels anew
+PAIR = 2  # panels of a group, or more: each reads all tiles anew
 DOTS = 16  # rows of dot products at most, since they are taken one by one
 GROUP = 320 * 1024  # bytes of panels that are copied together
 WHOLE = 256 * 1024  # bytes of B from which on it is not copied as a whole
@@ -238,7 +239,7 @@ class Plan:
     def group(self) -> int:
         """Panels that are copied together."""
         panel = self.deep * self.panels[0].width * self.dtype.itemsize
-        return max(1, min(GROUP // panel, self.panel_count))
+        return max(1, min(GROUP // panel, max(PAIR, math.ceil(self.panel_count / SHARES))))
 
     # ---- memory, in elements; every part begins at a multiple of 64 bytes
 
