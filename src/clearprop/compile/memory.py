@@ -23,11 +23,26 @@ def aligned(size: int) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
+def block(size: int) -> np.ndarray[Any, Any]:
+    """Return so many bytes, which begin with a cache line."""
+    memory = np.empty(size + ALIGNMENT, np.uint8)
+    start = -memory.__array_interface__["data"][0] % ALIGNMENT
+    return memory[start : start + size]
+
+
 def empty(type: Type) -> np.ndarray[Any, Any]:
     """Return an array of this type that begins with a cache line, so that no vector of it lies on two."""
-    block = np.empty(type.size * type.dtype.itemsize + ALIGNMENT, np.uint8)
-    start = -block.__array_interface__["data"][0] % ALIGNMENT
-    return block[start : start + type.size * type.dtype.itemsize].view(type.dtype).reshape(type.shape)
+    return parts(block(type.size * type.dtype.itemsize), [type])[0]
+
+
+def parts(memory: np.ndarray[Any, Any], types: Sequence[Type]) -> list[np.ndarray[Any, Any]]:
+    """Return arrays that stand one after the other in some bytes, each from a cache line on."""
+    found, start = [], 0
+    for type in types:
+        size = type.size * type.dtype.itemsize
+        found.append(memory[start : start + size].view(type.dtype).reshape(type.shape))
+        start += aligned(size)
+    return found
 
 
 def lifetimes(kernels: Sequence[Kernel]) -> dict[Buffer, tuple[int, int]]:
