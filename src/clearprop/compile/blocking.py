@@ -20,6 +20,7 @@ FEW = 4  # tiles of a block, or more: each reads all panels anew
 PAIR = 2  # panels of a group, or more: each reads all tiles anew
 DOTS = 16  # rows of dot products at most, since they are taken one by one
 GROUP = 320 * 1024  # bytes of panels that are copied together
+DISTANT = 4 * 1024 * 1024  # bytes of copies from which on no cache has them when they are read
 WHOLE = 256 * 1024  # bytes of B from which on it is not copied as a whole
 ROUND = 1024  # rows of A, at most, that pass a group of panels
 MANY = 8  # panels, at least, so that they can be shared out without cutting rows
@@ -346,6 +347,7 @@ def _cost(p: Plan) -> float:
     else:
         busy = max(p.m * vectors, 8 * math.ceil(vectors / 8)) * p.k / 2
         copies = p.k * p.n * (0.0 if p.b.column == 1 else turning if p.b.row == 1 else 1.5)
+        copies += 2.0 * p.shared if p.shared * p.dtype.itemsize > DISTANT else 0.0
     scattered = 1.0 if p.direct else 4.0  # a loop reads and writes several arrays
     stores = scattered * p.m * p.n if p.c.column != 1 else 0.0 if p.masks else 1.5 * p.m * (p.n % p.lanes)
     return busy + copies + stores

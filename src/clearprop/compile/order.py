@@ -1,7 +1,7 @@
-"""What reads a large array for the last time runs before what can be written over it: an error over its activation.
+"""What reads a large array for the last time runs as early as it can, and before what can be written over that array.
 
 Backpropagation records the error of a layer before the gradient of the weights behind it; both read the layer's
-activation, and the error alone can take its place.
+activation, and the error alone can take its place. An update that waits for the end keeps a gradient until then.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from .memory import worth_writing_over
 
 
 def ordered(kernels: Sequence[Kernel]) -> list[Kernel]:
-    """Return the kernels, where some that read an array for the last time have moved before a writer in step."""
+    """Return the kernels, where some that read an array for the last time have moved to the front."""
     order = list(kernels)
     readers: dict[Buffer, list[Kernel]] = {}
     for kernel in kernels:
@@ -24,17 +24,21 @@ def ordered(kernels: Sequence[Kernel]) -> list[Kernel]:
         if len(reading) > 1:
             *_, writer, last = sorted(reading, key=order.index)
             start, end = order.index(writer), order.index(last)
-            if _takes_the_place(writer, buffer) and _free(order[start:end], last):
+            if takes_the_place(writer, buffer) and _free(order[start:end], last):
                 order.insert(start, order.pop(end))
+    for buffer, (*_, last) in readers.items():
+        if all(b.home == "output" for b in last.writes()):
+            start = end = order.index(last)
+            while start and buffer not in order[start - 1].writes() and _free([order[start - 1]], last):
+                start -= 1
+            order.insert(start, order.pop(end))
     return order
 
 
-def _takes_the_place(kernel: Kernel, buffer: Buffer) -> bool:
+def takes_the_place(kernel: Kernel, buffer: Buffer) -> bool:
     """Tell whether a kernel writes an array that may stand where this one does."""
-    return any(
-        target.home == "work" and target.type == buffer.type and kernel.in_step(buffer, target)
-        for target in kernel.writes()
-    )
+    targets = [b for b in kernel.writes() if b.home == "work" and b.type == buffer.type]
+    return buffer in kernel.reads() and any(kernel.in_step(buffer, target) for target in targets)
 
 
 def _free(between: Sequence[Kernel], kernel: Kernel) -> bool:
