@@ -135,7 +135,7 @@ class _Scheduler:
         for kernel in self.kernels:
             if isinstance(kernel, Loop):
                 kernel.nodes = kernel.needed(kernel.ends)
-        working = [k for k in self.kernels if not isinstance(k, Loop) or k.nodes]  # some became empty again
+        working = [k for k in self.kernels if not isinstance(k, Loop) or k.nodes or k.ends]  # some are empty
         constants, kernels = tuple(self.constants.values()), tuple(ordered(fused(working)))
         outside = (self.inputs, tuple(self.outputs), constants)
         return Schedule(kernels, *outside, tuple(self.failures), self.origins, self.holds)
