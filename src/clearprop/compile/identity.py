@@ -55,8 +55,9 @@ def compiler() -> str:
 
 
 @functools.cache
-def _fields(kind: type) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind))
+def _fields(kind: type) -> tuple[str, ...] | None:
+    """Return the names of a data class's fields; None for another class."""
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else None
 
 
 class _Walk:
@@ -82,10 +83,10 @@ class _Walk:
         elif isinstance(value, Buffer):
             self._note(value)
             self.words.append(f"buffer {value.home} {value.slot} {value.type}")
-        elif is_dataclass(value) and not isinstance(value, type):
+        elif (names := _fields(type(value))) is not None:
             self._note(value)
             self.words.append(type(value).__qualname__)
-            for name in _fields(type(value)):
+            for name in names:
                 self.walk(getattr(value, name))
         elif isinstance(value, Mapping):
             self.words.append(f"{len(value)} named")

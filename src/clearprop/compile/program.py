@@ -7,10 +7,11 @@ the constants. Each kernel is a function of that table, and ``run`` calls them i
 from __future__ import annotations
 
 import ctypes
+import gc
 import itertools
 import threading
-from collections.abc import Collection, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import Any
 
@@ -201,6 +202,18 @@ class Program:
 
     def _allocated(self, size: int) -> np.ndarray[Any, Any]:
         return block(self.bytes(size))
+
+
+@contextmanager
+def without_collecting() -> Iterator[None]:
+    """Let Python not look for garbage now: graphs are many objects that stay, and each look goes through all others."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def make(programs: Sequence[Program]) -> None:

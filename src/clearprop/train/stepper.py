@@ -161,11 +161,12 @@ class Native(Stepper):
 
     def prepare(self, sizes: Iterable[int]) -> None:
         """Make the machine code for these sizes of batches, side by side."""
-        from ..compile.program import make
+        from ..compile.program import make, without_collecting
         from ..compile.repeat import Repeat
 
-        made = {size: Repeat(self.graph(size), self.roles) for size in sizes}
-        make(list(made.values()))
+        with without_collecting():
+            made = {size: Repeat(self.graph(size), self.roles) for size in sizes}
+            make(list(made.values()))
         for size, repeat in made.items():
             self.runs[size] = repeat.begin(self.carried, self.data)
 
