@@ -221,14 +221,18 @@ class Plan:
 
     @cached_property
     def near(self) -> bool:
-        """Whether panels are copied a part at a time by who needs them: a copy of all would not stay in a cache."""
+        """Whether panels are copied a part at a time by who needs them: a copy of all would not stay in a cache.
+
+        Then rows are not cut, so there must be panels enough to share out, or no rows to cut.
+        """
+        alone = self.tile_count == 1
         return (
             not self.dotted
             and self.reads_a
             and not any(p.in_place for p in self.panels)
-            and self.n * self.k * self.dtype.itemsize >= WHOLE
+            and self.n * self.k * self.dtype.itemsize >= (NEAR if alone else WHOLE)
             and self.m <= ROUND
-            and self.panel_count >= MANY
+            and (self.panel_count >= MANY or alone)
         )
 
     @property
