@@ -13,7 +13,9 @@ from .vocabulary import weight
 NARROW = 16  # columns of a result below which a loop over all of it is faster than one over rows
 SHARED = 4  # cycles of a vector at most that may be computed twice where a loop is split
 WIDE = 128  # columns of a product that can be shared out without cutting rows, which folds go along
-ROOM = 2  # times as large as a result is an array whose place another can take if the result is kept for later
+ROOM = (
+    1.5  # times as large as a result is an array whose place another can take if the result is kept for later
+)
 SMALL = 2e6  # multiply-adds of a product that one thread does anyway
 
 

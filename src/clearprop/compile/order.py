@@ -47,4 +47,8 @@ def _free(between: Sequence[Kernel], kernel: Kernel) -> bool:
     written = {b for other in between for b in other.writes()}
     changed = {b.type for b in kernel.writes() if b.home == "output"}
     updated = {b for b in kernel.reads() if b.home == "input" and b.type in changed}
-    return not (written.intersection(kernel.reads()) or (read | written).intersection(kernel.writes()) or updated & read)
+    return not (
+        written.intersection(kernel.reads())
+        or (read | written).intersection(kernel.writes())
+        or updated & read
+    )

@@ -75,7 +75,9 @@ def log_softmax(x: Array, axis: Axis = -1) -> Array:
 
 def log_softmax_at(x: Array, labels: Array) -> Array:
     """Return log_softmax(x)[..., y] for the one label y of each row, to the same bits, without the others."""
-    right = gather(x, *np.indices(labels.shape, sparse=True), labels)  # first: then nobody needs x after the others
+    right = gather(
+        x, *np.indices(labels.shape, sparse=True), labels
+    )  # first: then nobody needs x after the others
     peak = _peak(x, -1)
     total = np.sum(np.exp(x - peak), axis=-1)
     return (right - np.squeeze(peak, -1)) - np.log(total)

@@ -189,9 +189,7 @@ def mini_batches(
             target = None if pause and predictions is None else data.y[taken]
             loss = float(np.mean(losses))
             take = (stepper.model, stepper.state)
-            step = Step(
-                epoch, number, start / n, len(taken), loss, rate, *take, predictions, target, losses
-            )
+            step = Step(epoch, number, start / n, len(taken), loss, rate, *take, predictions, target, losses)
             if not pause:
                 step.model, step.state  # noqa: B018  # takes its copies before the next step
             yield step
