@@ -55,7 +55,7 @@ def compiler() -> str:
 
 
 @functools.cache
-def _fields(kind: type) -> tuple[str, ...] | None:
+def _fields(kind: Any) -> tuple[str, ...] | None:
     """Return the names of a data class's fields; None for another class."""
     return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else None
 

@@ -209,9 +209,9 @@ def _class_weight(class_weight: Any, prediction: Array) -> Array | None:
     return like(weight, prediction)
 
 
-def _at(labels: Array, prediction: Array, from_logits: bool) -> Array:
+def _at(labels: Array, prediction: Array, from_logits: bool | str) -> Array:
     """Return log p_y for each row."""
-    if from_logits:
+    if takes_logits("cross_entropy", prediction, from_logits, "softmax"):
         return log_softmax_at(prediction, labels)
     log_p = _log_probabilities("cross_entropy", prediction, from_logits)
     return gather(log_p, *np.indices(labels.shape, sparse=True), labels)
