@@ -69,8 +69,9 @@ class _Walk:
 
     def walk(self, value: Any) -> None:
         """Write a value."""
-        if type(value) in PLAIN:
-            self.words.append(f"{type(value).__name__} {value!r}")
+        kind: Any = type(value)
+        if kind in PLAIN:
+            self.words.append(f"{kind.__name__} {value!r}")
         elif isinstance(value, (tuple, list)):
             if all(type(part) is int for part in value):  # a shape, mostly: one word for all
                 self.words.append(repr(tuple(value)))
@@ -83,9 +84,9 @@ class _Walk:
         elif isinstance(value, Buffer):
             self._note(value)
             self.words.append(f"buffer {value.home} {value.slot} {value.type}")
-        elif (names := _fields(type(value))) is not None:
+        elif (names := _fields(kind)) is not None:
             self._note(value)
-            self.words.append(type(value).__qualname__)
+            self.words.append(kind.__qualname__)
             for name in names:
                 self.walk(getattr(value, name))
         elif isinstance(value, Mapping):
