@@ -15,7 +15,7 @@ from numpy.lib.stride_tricks import as_strided
 
 import clearprop as cp
 from cases import CASES
-from clearprop.compile import calls, program
+from clearprop.compile import calls, memory
 from clearprop.compile.kernels import Access, Buffer, Folded, Load, Loop, Special, Strips
 from clearprop.compile.memory import ALIGNMENT, plan
 from clearprop.compile.program import Program
@@ -259,7 +259,7 @@ def guarded(graph: Graph, args: list[Any], target: Any, rubbish: int) -> list[np
     made = Program(graph, target)
     copies = [guards.copy(np.asarray(a)) for a in args]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(program, "np", guards)
+        patch.setattr(memory, "np", guards)
         patch.setattr(calls, "np", guards)
         results = made(copies)
     assert len(guards.blocks) > len(args) + len(results), "temporary memory is guarded too"

@@ -169,6 +169,7 @@ APPLIES = {  # the rewrite's name: functions of SPECIAL that it makes shorter
     ],
     "minus_zero": [lambda x: x - 0.0, lambda x: x.astype(int) - 0],
     "plus_zero": [lambda x: x + 0.0, lambda x: 0.0 + x],
+    "slope_given": [lambda x: cp.silu(x), lambda x: cp.gelu(x)],
     "double_negative": [lambda x: np.negative(np.negative(x))],
     "add_negative": [lambda x: x[::-1] + -x],
     "times_minus_one": [lambda x: -(x * -1)],

@@ -59,7 +59,7 @@ class Runner:
         return [float(x) for x in losses.reshape(len(perms), -1).mean(axis=1)]
 
     def params(self):
-        return cp.tree.leaves(self.stepper.values()[0])
+        return cp.tree.leaves(self.stepper.model())
 
 
 def build(w, threads):

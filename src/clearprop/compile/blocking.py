@@ -19,8 +19,12 @@ FAR = (
 FIRST = (4096, 5)  # bytes of a way of the first cache, and how many of its ways a tile's rows of A may fill
 SECOND = (65536, 6)  # the same of the second cache, for rows of a panel
 BLOCK = 512 * 1024  # bytes of A that a pass over the panels keeps in the second cache
+SHARES = 8  # parts, at least, that blocks are of all tiles, and groups of all panels
+FEW = 4  # tiles of a block, or more: each reads all panels anew
+PAIR = 2  # panels of a group, or more: each reads all tiles anew
 DOTS = 16  # rows of dot products at most, since they are taken one by one
 GROUP = 320 * 1024  # bytes of panels that are copied together
+DISTANT = 4 * 1024 * 1024  # bytes of copies from which on no cache has them when they are read
 ROUND = 1024  # rows of A, at most, that pass a group of panels
 LONG = 64  # terms of a sum, at least, for which kernels ask for memory
 LARGE = 512 * 1024  # bytes of C that the second cache holds anyway
@@ -238,19 +242,24 @@ class Plan:
     @cached_property
     def block(self) -> int:
         """Tiles whose rows of A are kept at hand while all panels pass."""
-        return max(1, BLOCK // (self.depth * self.dtype.itemsize * self.rows[0].height))
+        most = BLOCK // (self.depth * self.dtype.itemsize * self.rows[0].height)
+        return max(1, min(most, max(FEW, math.ceil(self.tile_count / SHARES))))
 
     # ---- groups of panels
 
     @cached_property
     def near(self) -> bool:
-        """Whether panels are copied a part at a time by who needs them: none waits, and they stay in its cache."""
+        """Whether panels are copied a part at a time by who needs them: none waits, and they stay in its cache.
+
+        Then rows are not cut, so there must be panels enough to share out, or no rows to cut.
+        """
+        alone = self.tile_count == 1 and self.n * self.k * self.dtype.itemsize >= NEAR
         return (
             not self.dotted
             and self.reads_a
             and not any(p.in_place for p in self.panels)
             and self.m <= ROUND
-            and (self.panel_count >= MANY or self.panel_count in EVEN)
+            and (self.panel_count >= MANY or self.panel_count in EVEN or alone)
         )
 
     @property
@@ -262,7 +271,7 @@ class Plan:
     def group(self) -> int:
         """Panels that are copied together."""
         panel = self.deep * self.panels[0].width * self.dtype.itemsize
-        return max(1, min(GROUP // panel, self.panel_count))
+        return max(1, min(GROUP // panel, max(PAIR, math.ceil(self.panel_count / SHARES))))
 
     # ---- memory, in elements; every part begins at a multiple of 64 bytes
 
@@ -375,6 +384,7 @@ def _cost(p: Plan) -> float:
     else:
         busy = max(p.m * vectors, 8 * math.ceil(vectors / 8)) * (p.k / 2 + 3)
         copies = p.k * p.n * (0.0 if p.b.column == 1 else turning if p.b.row == 1 else 1.5)
+        copies += 2.0 * p.shared if p.shared * p.dtype.itemsize > DISTANT else 0.0
     scattered = 1.0 if p.direct else 4.0  # a loop reads and writes several arrays
     stores = scattered * p.m * p.n if p.c.column != 1 else 0.0 if p.masks else 1.5 * p.m * (p.n % p.lanes)
     return busy + copies + stores

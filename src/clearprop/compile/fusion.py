@@ -6,11 +6,16 @@ import math
 from collections.abc import Sequence
 
 from .kernels import Apply, Buffer, Contraction, Folded, Kernel, Load, Loop, Store
+from .memory import worth_writing_over
+from .order import takes_the_place
 from .vocabulary import weight
 
 NARROW = 16  # columns of a result below which a loop over all of it is faster than one over rows
 SHARED = 4  # cycles of a vector at most that may be computed twice where a loop is split
 WIDE = 128  # columns of a product that can be shared out without cutting rows, which folds go along
+ROOM = (
+    1.5  # times as large as a result is an array whose place another can take if the result is kept for later
+)
 SMALL = 2e6  # multiply-adds of a product that one thread does anyway
 
 
@@ -33,6 +38,8 @@ def _fuse(order: list[Kernel], product: Contraction) -> None:
     source = _sums(loop, product) if isinstance(loop, Loop) else None
     if not isinstance(loop, Loop) or source is None:
         return
+    if _updated(loop) and _in_the_way(order, start, product):
+        return
     part, rest = _split(loop, source)
     fits = all(_goes_along(fold, product) for fold in part.folds)
     if not part.stores or not fits or any(isinstance(n, Apply) and n.failure for n in part.nodes):
@@ -44,6 +51,21 @@ def _fuse(order: list[Kernel], product: Contraction) -> None:
     order[end : end + 1] = [rest] if rest else []
     order.insert(_earliest(order, start, end, product), product)
     del order[start]
+
+
+def _in_the_way(order: Sequence[Kernel], start: int, product: Contraction) -> bool:
+    """Tell whether an array could be written over before, if the product did not update what is read there.
+
+    Of a large mini-batch, the error then takes the place of its activation, which is larger than a gradient.
+    """
+    size = ROOM * product.output.buffer.bytes
+    return any(
+        worth_writing_over(a.buffer)
+        and a.buffer.bytes >= size
+        and any(takes_the_place(kernel, a.buffer) for kernel in order[:start])
+        and not any(a.buffer in kernel.reads() for kernel in order[start + 1 :])
+        for a in product.inputs
+    )
 
 
 def _sums(loop: Loop, product: Contraction) -> Load | None:

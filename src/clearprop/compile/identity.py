@@ -55,8 +55,9 @@ def compiler() -> str:
 
 
 @functools.cache
-def _fields(kind: type) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind))
+def _fields(kind: Any) -> tuple[str, ...] | None:
+    """Return the names of a data class's fields; None for another class."""
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else None
 
 
 class _Walk:
@@ -68,8 +69,9 @@ class _Walk:
 
     def walk(self, value: Any) -> None:
         """Write a value."""
-        if type(value) in PLAIN:
-            self.words.append(f"{type(value).__name__} {value!r}")
+        kind: Any = type(value)
+        if kind in PLAIN:
+            self.words.append(f"{kind.__name__} {value!r}")
         elif isinstance(value, (tuple, list)):
             if all(type(part) is int for part in value):  # a shape, mostly: one word for all
                 self.words.append(repr(tuple(value)))
@@ -82,10 +84,10 @@ class _Walk:
         elif isinstance(value, Buffer):
             self._note(value)
             self.words.append(f"buffer {value.home} {value.slot} {value.type}")
-        elif is_dataclass(value) and not isinstance(value, type):
+        elif (names := _fields(kind)) is not None:
             self._note(value)
-            self.words.append(type(value).__qualname__)
-            for name in _fields(type(value)):
+            self.words.append(kind.__qualname__)
+            for name in names:
                 self.walk(getattr(value, name))
         elif isinstance(value, Mapping):
             self.words.append(f"{len(value)} named")

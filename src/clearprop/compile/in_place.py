@@ -8,27 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from .kernels import Buffer
 from .schedule import Schedule
 
 
 def in_place(schedule: Schedule, pairs: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
     """Return those of some pairs, an input and an output by number, that may share memory; each input once."""
     found: dict[int, int] = {}
+    taken: set[int] = set()
+    reading: dict[Buffer, int] = {}  # the last kernel that reads it
+    writing: dict[Buffer, list[int]] = {}
+    for n, kernel in enumerate(schedule.kernels):
+        reading |= dict.fromkeys(kernel.reads(), n)
+        for buffer in dict.fromkeys(kernel.writes()):
+            writing.setdefault(buffer, []).append(n)
+
+    def safe(source: Buffer, target: Buffer) -> bool:
+        if source.type != target.type or not source.type.size or target not in writing:
+            return False
+        last, (first, *others) = reading.get(source, -1), writing[target]
+        if last < first:
+            return True
+        return last == first and not others and schedule.kernels[first].in_step(source, target)
+
     for i, j in pairs:
-        if i not in found and j not in found.values() and _safe(schedule, i, j):
+        if i not in found and j not in taken and safe(schedule.inputs[i], schedule.outputs[j]):
             found[i] = j
+            taken.add(j)
     return tuple(found.items())
-
-
-def _safe(schedule: Schedule, i: int, j: int) -> bool:
-    source, target = schedule.inputs[i], schedule.outputs[j]
-    if source.type != target.type or not source.type.size:
-        return False
-    reading = [n for n, kernel in enumerate(schedule.kernels) if source in kernel.reads()]
-    writing = [n for n, kernel in enumerate(schedule.kernels) if target in kernel.writes()]
-    if not writing:
-        return False
-    last, first = max(reading, default=-1), writing[0]
-    if last < first:
-        return True
-    return last == first and writing == [first] and schedule.kernels[first].in_step(source, target)

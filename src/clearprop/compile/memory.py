@@ -14,6 +14,7 @@ from ..core.types import Type
 from .kernels import Buffer, Kernel
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector
+LONG = 1024  # bytes of a line beside which a wait at its end is short
 WORTH = 2**17  # bytes of an array that is written over another one
 
 
@@ -22,11 +23,26 @@ def aligned(size: int) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
+def block(size: int) -> np.ndarray[Any, Any]:
+    """Return so many bytes, which begin with a cache line."""
+    memory = np.empty(size + ALIGNMENT, np.uint8)
+    start = -memory.__array_interface__["data"][0] % ALIGNMENT
+    return memory[start : start + size]
+
+
 def empty(type: Type) -> np.ndarray[Any, Any]:
     """Return an array of this type that begins with a cache line, so that no vector of it lies on two."""
-    block = np.empty(type.size * type.dtype.itemsize + ALIGNMENT, np.uint8)
-    start = -block.__array_interface__["data"][0] % ALIGNMENT
-    return block[start : start + type.size * type.dtype.itemsize].view(type.dtype).reshape(type.shape)
+    return parts(block(type.size * type.dtype.itemsize), [type])[0]
+
+
+def parts(memory: np.ndarray[Any, Any], types: Sequence[Type]) -> list[np.ndarray[Any, Any]]:
+    """Return arrays that stand one after the other in some bytes, each from a cache line on."""
+    found, start = [], 0
+    for type in types:
+        size = type.size * type.dtype.itemsize
+        found.append(memory[start : start + size].view(type.dtype).reshape(type.shape))
+        start += aligned(size)
+    return found
 
 
 def lifetimes(kernels: Sequence[Kernel]) -> dict[Buffer, tuple[int, int]]:
@@ -74,7 +90,7 @@ def _written_over(kernels: Sequence[Kernel], lives: dict[Buffer, tuple[int, int]
             b for b in dict.fromkeys(kernel.reads()) if b in lives and lives[b][0] < when == lives[b][1]
         ]
         for target in dict.fromkeys(kernel.writes()):
-            if target not in lives or lives[target][0] != when or not _worth_it(target):
+            if target not in lives or lives[target][0] != when or not worth_writing_over(target):
                 continue
             for source in ending:
                 if source.type == target.type and kernel.in_step(source, target):
@@ -84,10 +100,11 @@ def _written_over(kernels: Sequence[Kernel], lives: dict[Buffer, tuple[int, int]
     return over
 
 
-def _worth_it(buffer: Buffer) -> bool:
-    """Tell whether a buffer is large, and of whole cache lines.
+def worth_writing_over(buffer: Buffer) -> bool:
+    """Tell whether a temporary buffer is large, and of whole cache lines or long ones.
 
-    Where a line of the array ends within a vector, the next load would wait for the masked store before it.
+    Where a line of the array ends within a vector, the next load waits for the masked store before it.
     """
     row = buffer.type.shape[-1] if buffer.type.shape else 1
-    return buffer.bytes >= WORTH and row * buffer.type.dtype.itemsize % ALIGNMENT == 0
+    size = row * buffer.type.dtype.itemsize
+    return buffer.home == "work" and buffer.bytes >= WORTH and (size % ALIGNMENT == 0 or size >= LONG)

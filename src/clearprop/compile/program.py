@@ -7,10 +7,11 @@ the constants. Each kernel is a function of that table, and ``run`` calls them i
 from __future__ import annotations
 
 import ctypes
+import gc
 import itertools
 import threading
-from collections.abc import Collection, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import Any
 
@@ -18,14 +19,14 @@ import numpy as np
 
 from ..core.graph import Graph
 from .cache import Code, find, keep
-from .calls import Call, address
+from .calls import Call
 from .cut_loops import emit_cut_loop, emit_cut_strips
 from .engine import Native, assemble, making
 from .frame import Frame, Places
 from .identity import digest
 from .in_place import in_place
 from .kernels import FAILED, Buffer, Contraction, Kernel, Loop, Special, Strips
-from .memory import ALIGNMENT, aligned, plan
+from .memory import aligned, block, plan
 from .parts import parts
 from .products import Memory, emit_product
 from .schedule import Schedule, schedule
@@ -197,12 +198,24 @@ class Program:
             self._memory.size, self._memory.array = size, self._allocated(size)
         return self._memory.array  # type: ignore[no-any-return]  # thread-local storage has no types
 
+    def bytes(self, size: int) -> int:
+        """Return how much temporary memory there is: of arrays, and of kernels that so many threads run."""
+        return self.scratch + self._code().scratch + (size - 1) * max(self._each_further, 0)
+
     def _allocated(self, size: int) -> np.ndarray[Any, Any]:
-        """Return temporary memory, aligned: of arrays, and of kernels that so many threads run."""
-        needed = self.scratch + self._code().scratch + (size - 1) * max(self._each_further, 0)
-        block = np.empty(needed + ALIGNMENT, np.uint8)
-        start = -address(block) % ALIGNMENT
-        return block[start : start + needed]
+        return block(self.bytes(size))
+
+
+@contextmanager
+def without_collecting() -> Iterator[None]:
+    """Let Python not look for garbage now: graphs are many objects that stay, and each look goes through all others."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def make(programs: Sequence[Program]) -> None:

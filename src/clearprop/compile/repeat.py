@@ -18,7 +18,7 @@ from ..core.types import type_of
 from .frame import Frame
 from .given import fitted, rows_fitted
 from .in_place import in_place
-from .memory import empty
+from .memory import aligned, block, empty, parts
 from .products import Memory
 from .program import Program
 from .rows import Rows, description
@@ -112,10 +112,12 @@ class Repeat(Program):
 class Carried:
     """What steps hand on: arrays that they change, and room for the next ones of those that cannot be changed in place.
 
+    Beside them it has the memory that steps need while they run, as much as those of the largest mini-batch do.
+
     Parameters
     ----------
-    arrays : list of array
-        In row order and of nobody else.
+    arrays : sequence of array
+        Of which it makes copies.
     """
 
     def __init__(self, arrays: Sequence[np.ndarray[Any, Any]]) -> None:
@@ -123,6 +125,13 @@ class Carried:
         for array, given in zip(self.now, arrays, strict=True):
             array[...] = given
         self.room: dict[int, np.ndarray[Any, Any]] = {}
+        self.memory = block(0)
+
+    def at_least(self, size: int) -> np.ndarray[Any, Any]:
+        """Return memory of so many bytes or more, the same as before if that will do."""
+        if self.memory.nbytes < size:
+            self.memory = block(size)
+        return self.memory
 
     def following(self, swapped: Sequence[int]) -> list[np.ndarray[Any, Any]]:
         """Return where the next ones are written."""
@@ -143,8 +152,11 @@ class Repeating:
         self.step, self.carried = step, carried
         schedule, n = step.schedule, step.roles.carried
         carried.now = [fitted(a, b) for a, b in zip(carried.now, schedule.inputs[:n], strict=True)]
-        self.batch = [empty(b.type) for b in schedule.inputs[n:]]
-        self.rest = [empty(b.type) for b in schedule.outputs[n:]]
+        self.count = len(schedule.inputs) - n
+        self.types = [b.type for b in (*schedule.inputs[n:], *schedule.outputs[n:])]
+        self.beside = sum(aligned(t.size * t.dtype.itemsize) for t in self.types)
+        self.batch: list[np.ndarray[Any, Any]] = []
+        self.rest: list[np.ndarray[Any, Any]] = []
         self.data = [rows_fitted(d, b) for d, b in zip(data, schedule.inputs[n:], strict=True)]
         self.described = [description(d) for d in self.data]
         self.constants = [array for _, array in schedule.constants]
@@ -171,7 +183,7 @@ class Repeating:
             status = np.array([0, members.address, 0, 0], np.int64)
             arrays = [
                 status,
-                step.work(members.size),
+                self._work(members.size),
                 *carried.now,
                 *self.batch,
                 *carried.following(step.swapped),
@@ -183,6 +195,13 @@ class Repeating:
         if steps % 2:
             carried.swap(step.swapped)
         return records
+
+    def _work(self, size: int) -> np.ndarray[Any, Any]:
+        """Return the temporary memory of so many threads; in what is before it stand the mini-batch and results."""
+        memory = self.carried.at_least(self.beside + self.step.bytes(size))
+        arrays = parts(memory, self.types)
+        self.batch, self.rest = arrays[: self.count], arrays[self.count :]
+        return memory[self.beside :]
 
 
 def _addresses(arrays: Sequence[np.ndarray[Any, Any]]) -> Any:

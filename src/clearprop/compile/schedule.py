@@ -33,6 +33,7 @@ from .kernels import (
     Special,
     Store,
 )
+from .order import ordered
 from .strips import stripped
 from .vocabulary import REFUSALS, weight
 
@@ -125,9 +126,10 @@ class _Scheduler:
     def run(self) -> Schedule:
         """Return the kernels, with those together that go together."""
         self._draft()
-        constants = tuple(self.constants.values())
-        kernels = tuple(stripped(fused(self.kernels), constants))
-        outside = (self.inputs, tuple(self.outputs), constants, tuple(self.failures))
+        constants, failures = tuple(self.constants.values()), tuple(self.failures)
+        working = [k for k in self.kernels if not isinstance(k, Loop) or k.nodes or k.ends]  # some are empty
+        kernels = tuple(ordered(stripped(fused(working), constants)))
+        outside = (self.inputs, tuple(self.outputs), constants, failures)
         return Schedule(kernels, *outside, self.origins, self.holds)
 
     def _draft(self) -> None:
@@ -138,9 +140,8 @@ class _Scheduler:
         for atom, buffer in zip(self.graph.outputs, self.outputs, strict=True):
             if not isinstance(atom, Var) or self._memory(atom).buffer is not buffer:
                 self._copy(atom, Access(buffer, contiguous(atom.type.shape)))
-        for kernel in self.kernels:
-            if isinstance(kernel, Loop):
-                kernel.nodes = kernel.needed(kernel.ends)
+        for loop in (k for k in self.kernels if isinstance(k, Loop)):
+            loop.nodes = loop.needed(loop.ends)
 
     # ---- one equation
 
@@ -210,8 +211,6 @@ class _Scheduler:
                 if before is None:
                     return without
                 found |= before
-            elif atom.uniform is None:
-                return without
         return found
 
     def _simple(self, eqn: Eqn) -> bool:
@@ -368,7 +367,7 @@ class _Scheduler:
     def _constant(self, atom: Const) -> Access:
         if id(atom) not in self.constants:
             number = atom.uniform
-            array = atom.value if number is None else np.asarray(number)
+            array = atom.compact if number is None else np.asarray(number)
             buffer = Buffer(Type(array.shape, array.dtype), "constant", len(self.constants))
             self.holds[buffer] = atom
             self.constants[id(atom)] = (buffer, np.require(array, requirements="C"))
@@ -381,6 +380,8 @@ class _Scheduler:
         access = self._memory(atom)
         if access.layout == contiguous(atom.type.shape):
             return access
+        if isinstance(atom, Const):
+            return self._constant(Const(np.array(atom.value, order="C")))
         to = self._beside(atom)
         self._copy(atom, to)
         return to

@@ -35,6 +35,7 @@ FUNCTIONS: dict[str, Callable[..., Lanes]] = {
     "identity": arithmetic.identity,
     "positive": arithmetic.identity,
     "stop_gradient": arithmetic.identity,
+    "with_slope": arithmetic.first,
     "add": arithmetic.add,
     "subtract": arithmetic.subtract,
     "multiply": arithmetic.multiply,

@@ -53,7 +53,8 @@ class Var:
 class Const:
     """An array that the traced function did not get as an argument.
 
-    One number repeated is held as a single element with strides of zero, whatever its shape.
+    One number repeated is held as a single element with strides of zero, whatever its shape. What repeats along an
+    axis is held once there, with a stride of zero.
     """
 
     __slots__ = ("type", "value")
@@ -70,15 +71,21 @@ class Const:
             return value[(0,) * value.ndim]  # type: ignore[no-any-return]  # a scalar
         return None
 
+    @property
+    def compact(self) -> np.ndarray[Any, Any]:
+        """The array with one element along each axis where it repeats."""
+        value = self.value
+        return value[tuple(slice(None) if stride else slice(1) for stride in value.strides)]
+
     def owned(self) -> Const:
-        """Return this constant with an array that nobody else can change; of one number, held once."""
-        copy = np.array(self.value if self.uniform is None else self.uniform, order="C")
+        """Return this constant with an array that nobody else can change; what repeats is held once."""
+        copy = np.array(self.compact, order="C")
         if copy.size:
             elements = copy.reshape(-1, 1).view(np.uint8)
             if (elements == elements[0]).all():  # bit for bit: NaN too, but not 0 and −0
-                copy = np.broadcast_to(copy.reshape(-1)[0].copy(), self.value.shape)
+                copy = np.array(copy.reshape(-1)[0])
         copy.flags.writeable = False
-        return Const(copy)
+        return Const(copy if copy.shape == self.value.shape else np.broadcast_to(copy, self.value.shape))
 
     def __repr__(self) -> str:
         number = self.uniform

@@ -18,7 +18,7 @@ import numpy as np
 from ..core.errors import SettingError, ShapeError
 from ..core.types import Array, type_of
 from ..ops.activations import softplus
-from ..ops.composite import log_softmax
+from ..ops.composite import log_softmax, log_softmax_at
 from ..ops.index import gather
 from .inputs import (
     as_array,
@@ -167,14 +167,21 @@ def cross_entropy(
     array([[-0.25,  0.25],
            [ 0.  ,  0.  ]])
     """
-    log_p = _log_probabilities("cross_entropy", prediction, from_logits)
+    prediction = as_float(prediction, "cross_entropy: the prediction")
+    require_classes("cross_entropy", prediction)
     target = as_array(target, "cross_entropy: the target")
     smoothing = float(label_smoothing)
     if not 0 <= smoothing <= 1:
         raise SettingError(f"cross_entropy(label_smoothing={label_smoothing!r}): must be from 0 to 1")
-    weight = _class_weight(class_weight, log_p)
-    losses, share = _against(target, log_p, weight)
+    weight = _class_weight(class_weight, prediction)
+    if holds_labels("cross_entropy", prediction, target):
+        labels = as_labels("cross_entropy", target, prediction.shape[-1])
+        losses, share = _of_labels(labels, _at(labels, prediction, from_logits), weight)
+    else:
+        log_p = _log_probabilities("cross_entropy", prediction, from_logits)
+        losses, share = _against(target, log_p, weight)
     if smoothing:
+        log_p = _log_probabilities("cross_entropy", prediction, from_logits)
         scale = smoothing / log_p.shape[-1]
         uniform = np.sum(log_p if weight is None else weigh(weight, log_p), axis=-1)
         losses = (1 - smoothing) * losses - scale * uniform
@@ -190,30 +197,40 @@ def _log_probabilities(loss: str, prediction: Any, from_logits: bool | str) -> A
     return _log(prediction)
 
 
-def _class_weight(class_weight: Any, log_p: Array) -> Array | None:
+def _class_weight(class_weight: Any, prediction: Array) -> Array | None:
     if class_weight is None:
         return None
     weight = as_array(class_weight, "cross_entropy: class_weight")
-    if weight.shape != log_p.shape[-1:]:
+    if weight.shape != prediction.shape[-1:]:
         raise ShapeError(
-            f"cross_entropy: class_weight is {type_of(weight)}, but the prediction has {log_p.shape[-1]} "
+            f"cross_entropy: class_weight is {type_of(weight)}, but the prediction has {prediction.shape[-1]} "
             f"classes: give one weight a class"
         )
-    return like(weight, log_p)
+    return like(weight, prediction)
 
 
-def _against(target: Array, log_p: Array, weight: Array | None) -> tuple[Array, Array | None]:
-    """Return −Σ_c v_c q_c log p_c for each row, and its weight Σ_c v_c q_c if that is not 1.
+def _at(labels: Array, prediction: Array, from_logits: bool | str) -> Array:
+    """Return log p_y for each row."""
+    if takes_logits("cross_entropy", prediction, from_logits, "softmax"):
+        return log_softmax_at(prediction, labels)
+    log_p = _log_probabilities("cross_entropy", prediction, from_logits)
+    return gather(log_p, *np.indices(labels.shape, sparse=True), labels)
+
+
+def _of_labels(labels: Array, log_p: Array, weight: Array | None) -> tuple[Array, Array | None]:
+    """Return −v_y log p_y for each row, and its weight v_y if that is not 1.
 
     Subtracted from 0, since −x would be −0 where nothing is lost.
     """
-    if holds_labels("cross_entropy", log_p, target):
-        labels = as_labels("cross_entropy", target, log_p.shape[-1])
-        losses = 0 - gather(log_p, *np.indices(labels.shape, sparse=True), labels)
-        if weight is None:
-            return losses, None
-        share = gather(weight, labels)
-        return weigh(share, losses), share
+    losses = 0 - log_p
+    if weight is None:
+        return losses, None
+    share = gather(weight, labels)
+    return weigh(share, losses), share
+
+
+def _against(target: Array, log_p: Array, weight: Array | None) -> tuple[Array, Array | None]:
+    """Return −Σ_c v_c q_c log p_c for each row, and its weight Σ_c v_c q_c if that is not 1."""
     way = "use cp.losses.log_loss if a sample can be of several classes"
     require_distribution(target, "cross_entropy: the target", way)
     q = like(target, log_p)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
 from ..core.errors import SettingError
+from ..core.traced import Traced
 from ..core.types import Array
 from .declare import as_float
+from .pointwise import with_slope
 from .special import elu_of, erf_of, leaky_relu_of, relu_of, sigmoid_of, softplus_of
 
 
@@ -97,7 +100,8 @@ def silu(x: Array) -> Array:
     np.float64(0.0)
     """
     x = as_float(x)
-    return x * sigmoid_of(x)
+    s = sigmoid_of(x)
+    return _given(x * s, x, lambda: s + x * (s * (1 - s)))
 
 
 def erf(x: Array) -> Array:
@@ -125,7 +129,13 @@ def gelu(x: Array, approximate: str = "none") -> Array:
     """
     x = as_float(x)
     if approximate == "none":
-        return 0.5 * x * (1 + erf_of(x * math.sqrt(0.5)))
+        phi = 0.5 * (1 + erf_of(x * math.sqrt(0.5)))
+        return _given(x * phi, x, lambda: phi + x * (np.exp(-0.5 * x * x) * math.sqrt(0.5 / math.pi)))
     if approximate == "tanh":
         return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
     raise SettingError(f"gelu(approximate={approximate!r}): must be 'none' or 'tanh'")
+
+
+def _given(y: Array, x: Array, slope: Callable[[], Array]) -> Array:
+    """Return y, a function of x, with its slope: one array to keep for the error, where the parts would be several."""
+    return with_slope(y, x, slope()) if isinstance(x, Traced) else y

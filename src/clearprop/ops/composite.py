@@ -11,6 +11,7 @@ from ..core.errors import ShapeError
 from ..core.traced import Traced
 from ..core.types import Array, Axis, normalize_axes, type_of
 from .declare import as_array, as_float, implements
+from .index import gather
 from .pointwise import stop_gradient as stop_gradient_of
 
 
@@ -70,6 +71,16 @@ def log_softmax(x: Array, axis: Axis = -1) -> Array:
     x = as_float(x)
     shifted = x - _peak(x, axis)
     return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
+
+
+def log_softmax_at(x: Array, labels: Array) -> Array:
+    """Return log_softmax(x)[..., y] for the one label y of each row, to the same bits, without the others."""
+    right = gather(
+        x, *np.indices(labels.shape, sparse=True), labels
+    )  # first: then nobody needs x after the others
+    peak = _peak(x, -1)
+    total = np.sum(np.exp(x - peak), axis=-1)
+    return (right - np.squeeze(peak, -1)) - np.log(total)
 
 
 # ---- NumPy's composites

@@ -47,7 +47,28 @@ def _require_in_range(indices: Sequence[Array], axes: Sequence[int], shape: tupl
 
 
 def _gather_transpose(i: int, ct: Array, x: Array, *indices: Array) -> Array | None:
-    return scatter_zeros(ct, *indices, shape=x.shape) if i == 0 else None
+    if i != 0:
+        return None
+    if _one_a_row(indices, x.shape):
+        return _placed(ct, indices[-1], x.shape)
+    return scatter_zeros(ct, *indices, shape=x.shape)
+
+
+def _one_a_row(indices: Sequence[Array], shape: tuple[int, ...]) -> bool:
+    """Tell whether indices pick one element of each row, as the labels of samples do."""
+    *rows, last = indices
+    if not rows or last.shape != shape[:-1] or len(indices) < len(shape):
+        return False
+    counted = np.indices(last.shape, sparse=True)
+    return all(not isinstance(r, Traced) and bool((r == n).all()) for r, n in zip(rows, counted, strict=True))
+
+
+def _placed(values: Array, labels: Array, shape: tuple[int, ...]) -> Array:
+    """Return zeros with one value in each row: element by element, so that it need not be in memory."""
+    numbers = np.arange(shape[-1], dtype=np.int32)
+    first = [np.zeros(labels.shape, np.int64)] * (len(shape) - 1)
+    places = gather_leading(numbers.reshape([1] * (len(shape) - 1) + [-1]), *first, labels)  # all in range
+    return np.where(np.equal(np.expand_dims(places, -1), numbers), np.expand_dims(values, -1), 0)
 
 
 def _scatter_transpose(i: int, ct: Array, x: Array, *indices: Array, shape: tuple[int, ...]) -> Array | None:

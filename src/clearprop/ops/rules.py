@@ -13,7 +13,7 @@ import numpy as np
 from ..core.graph import Atom, Const, Eqn, Var
 from ..transform.simplify import Definition, Outcome, rewrite
 from .compare import where
-from .pointwise import add, astype, chain, divide, multiply, negative, power, subtract
+from .pointwise import add, astype, chain, divide, multiply, negative, power, subtract, with_slope
 from .reduce import sum_along
 from .shape import broadcast, permute, reshape_to, take_ranges
 
@@ -49,6 +49,12 @@ def times_one(eqn: Eqn, definition: Definition) -> Outcome:
 def minus_zero(eqn: Eqn, definition: Definition) -> Outcome:
     """x − 0 = x (x + 0 and x − (−0) are not x where x is −0)."""
     return _same(eqn, eqn.inputs[0]) if eqn.primitive is subtract and _is(eqn.inputs[1], 0) else None
+
+
+@rewrite(exact=True)
+def slope_given(eqn: Eqn, definition: Definition) -> Outcome:
+    """A value whose slope was given is the value: where the slope is used, it is there by itself."""
+    return eqn.inputs[0] if eqn.primitive is with_slope else None
 
 
 @rewrite(exact=False)

@@ -187,6 +187,8 @@ class Optimizer(Settings, ABC):
 def _filled(params: tree.Tree, number: float) -> tree.Tree:
     def fill(leaf: Array) -> Array:
         type = type_of(leaf)
-        return np.full(type.shape, number if is_float(type.dtype) else 0, type.dtype)
+        if not number or not is_float(type.dtype):
+            return np.zeros(type.shape, type.dtype)  # takes no memory before somebody writes there
+        return np.full(type.shape, number, type.dtype)
 
     return tree.map(fill, params)

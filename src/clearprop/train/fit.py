@@ -159,7 +159,7 @@ def _consume(
             if held is not None:
                 row |= evaluate(step.model, held, loss, measures, "val_")
             show.epoch(row)
-            if keeper.epoch(row, step.model):
+            if keeper.epoch(row, step):
                 stopped = "early stopping"
                 break
             if plateau is not None:
@@ -168,7 +168,7 @@ def _consume(
             tally = Tally(measures)
     except KeyboardInterrupt:
         stopped = "interrupted"
-        if step is not None and keeper.stopping is None:
+        if step is not None and (keeper.stopping is None or keeper.model is None):
             keeper.model = step.model
     finally:
         each.close()

@@ -52,16 +52,17 @@ class Keeper:
         self.best_model: Any = None
         self.waited = 0
 
-    def epoch(self, row: dict[str, float], model: Any) -> bool:
-        """Take in an epoch; return whether to stop."""
+    def epoch(self, row: dict[str, float], step: Step) -> bool:
+        """Take in an epoch, at its last step; return whether to stop."""
         for name, value in row.items():
             self.history.setdefault(name, []).append(value)
-        self.model = model
+        self.model = None  # its memory is free for the next
+        self.model = step.model
         if self.stopping is None:
             return False
         value = self.stopping.read(row)
         if self.stopping.better(value, self.best):
-            self.best, self.best_model, self.waited = value, model, 0
+            self.best, self.best_model, self.waited = value, self.model, 0
         else:
             self.waited += 1
         return self.waited >= self.stopping.patience

@@ -43,10 +43,17 @@ class Stepper(ABC):
         self.loss, self.optimizer, self.noise, self.keep = loss, optimizer, noise, keep_predictions
         self.data = [data.x, data.y] + ([] if data.weight is None else [data.weight])
         state = optimizer.init(model)
-        self.names = [*tree.paths(model), *(f"state.{p}" for p in tree.paths(state))]
+        parameters = tree.paths(model)
+        self.names = [*parameters, *(f"state.{p}" for p in tree.paths(state))]
+        self.parameters = len(parameters)
         leaves, self.form = tree.flatten((model, state))
-        self.leaves = [np.array(leaf, order="C") for leaf in leaves]
+        del state
+        self.leaves = self._own(leaves)
         self.factor = self.names.index("state.rate_factor")
+
+    def _own(self, leaves: list[Any]) -> list[np.ndarray[Any, Any]]:
+        """Return arrays that nobody else has, of what is trained."""
+        return [np.array(leaf, order="C") for leaf in leaves]
 
     @abstractmethod
     def prepare(self, sizes: Iterable[int]) -> None:
@@ -56,9 +63,17 @@ class Stepper(ABC):
     def run(self, rows: np.ndarray[Any, Any], size: int) -> tuple[Any, Any]:
         """Do steps of ``size`` rows each; return the loss of each step, and all predictions if they are kept."""
 
-    def values(self) -> tuple[Any, Any]:
-        """Return the model and the optimiser's state now, as copies."""
-        return tree.unflatten(self.form, [leaf.copy() for leaf in self.leaves])  # type: ignore[no-any-return]  # the pair put in
+    def model(self) -> Any:
+        """Return the model now, a copy."""
+        return self._values(range(self.parameters))[0]
+
+    def state(self) -> Any:
+        """Return the optimiser's state now, a copy."""
+        return self._values(range(self.parameters, len(self.leaves)))[1]
+
+    def _values(self, copied: range) -> Any:
+        """Return the pair of both with copies of these leaves."""
+        return tree.unflatten(self.form, [a.copy() if i in copied else a for i, a in enumerate(self.leaves)])
 
     @property
     def rate(self) -> float:
@@ -127,11 +142,14 @@ class Native(Stepper):
     """Steps in native code, any number of them in one call."""
 
     def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.runs: dict[int, Repeating] = {}
+
+    def _own(self, leaves: list[Any]) -> list[np.ndarray[Any, Any]]:
         from ..compile.repeat import Carried
 
-        super().__init__(*args)
-        self.carried = Carried(self.leaves)
-        self.runs: dict[int, Repeating] = {}
+        self.carried = Carried([np.asarray(leaf) for leaf in leaves])
+        return self.carried.now
 
     @property
     def roles(self) -> Roles:
@@ -143,11 +161,12 @@ class Native(Stepper):
 
     def prepare(self, sizes: Iterable[int]) -> None:
         """Make the machine code for these sizes of batches, side by side."""
-        from ..compile.program import make
+        from ..compile.program import make, without_collecting
         from ..compile.repeat import Repeat
 
-        made = {size: Repeat(self.graph(size), self.roles) for size in sizes}
-        make(list(made.values()))
+        with without_collecting():
+            made = {size: Repeat(self.graph(size), self.roles) for size in sizes}
+            make(list(made.values()))
         for size, repeat in made.items():
             self.runs[size] = repeat.begin(self.carried, self.data)
 

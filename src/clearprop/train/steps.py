@@ -67,29 +67,21 @@ class Step:
     rows: int
     loss: float
     rate: float
-    take: Callable[[], tuple[Any, Any]]  # copies the model and the state, when somebody asks
+    take_model: Callable[[], Any]  # copies it, when somebody asks
+    take_state: Callable[[], Any]
     prediction: Any = None
     target: Any = None
     losses: Any = None
 
     @cached_property
-    def _taken(self) -> tuple[Any, Any]:
-        return self.take()
-
-    @property
     def model(self) -> Any:
         """The model after the update."""
-        return self._taken[0]
+        return self.take_model()
 
-    @property
+    @cached_property
     def state(self) -> Any:
         """The optimiser's state after the update."""
-        return self._taken[1]
-
-    @property
-    def touched(self) -> bool:
-        """Whether somebody has asked for the model or the state."""
-        return "_taken" in self.__dict__
+        return self.take_state()
 
 
 def steps(
@@ -196,13 +188,12 @@ def mini_batches(
             start, number = start + len(taken), number + count
             target = None if pause and predictions is None else data.y[taken]
             loss = float(np.mean(losses))
-            step = Step(
-                epoch, number, start / n, len(taken), loss, rate, stepper.values, predictions, target, losses
-            )
+            take = (stepper.model, stepper.state)
+            step = Step(epoch, number, start / n, len(taken), loss, rate, *take, predictions, target, losses)
             if not pause:
-                step.model  # noqa: B018  # takes its copy before the next step
+                step.model, step.state  # noqa: B018  # takes its copies before the next step
             yield step
-            if step.touched:
+            if "state" in step.__dict__:
                 stepper.rate_factor = step.state["rate_factor"]
 
 
@@ -228,15 +219,15 @@ def full_batch(
     for number, (new, value) in enumerate(optimizer.iterate(value_and_grad(cost), model), start=1):
         prediction = apply(new, data.x, INFERENCE) if keep_predictions else None
         step = Step(
-            number, number, 1.0, len(data), float(value), 1.0, partial(_pair, new), prediction, data.y
+            number, number, 1.0, len(data), float(value), 1.0, partial(_same, new), dict, prediction, data.y
         )
         yield step
         if number == epochs:
             return
 
 
-def _pair(model: Any) -> tuple[Any, Any]:
-    return model, {}
+def _same(model: Any) -> Any:
+    return model
 
 
 def _inside(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Inside:
