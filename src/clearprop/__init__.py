@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .api import check_grads, grad, hessian, hvp, jit, jvp, make_graph, profile, show, value_and_grad, vjp
     from .compile.threads import get_threads, set_threads
     from .core import errors, tree
+    from .explain.cause import Cause
+    from .explain.first_causes import first_cause
     from .ops.activations import (
         elu,
         erf,
@@ -47,6 +49,8 @@ else:
             "api": "check_grads grad hessian hvp jit jvp make_graph profile show value_and_grad vjp",
             "compile.threads": "get_threads set_threads",
             "core": "errors tree",
+            "explain.cause": "Cause",
+            "explain.first_causes": "first_cause",
             "ops.activations": "elu erf gelu identity leaky_relu log_sigmoid relu sigmoid silu softplus tanh",
             "ops.composite": "log_softmax logsumexp softmax stop_gradient",
             "ops.index": "gather one_hot scatter_add",
@@ -59,6 +63,7 @@ else:
     )
 
 __all__ = [
+    "Cause",
     "EarlyStopping",
     "Run",
     "Step",
@@ -69,6 +74,7 @@ __all__ = [
     "elu",
     "erf",
     "errors",
+    "first_cause",
     "fit",
     "gather",
     "gelu",

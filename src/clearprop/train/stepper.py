@@ -54,7 +54,10 @@ class Stepper(ABC):
 
     @abstractmethod
     def run(self, rows: np.ndarray[Any, Any], size: int) -> tuple[Any, Any]:
-        """Do steps of ``size`` rows each; return the loss of each step, and all predictions if they are kept."""
+        """Do steps of ``size`` rows each; return the loss of each step, and all predictions if they are kept.
+
+        The first loss that is not finite is the last one: no step is done after it.
+        """
 
     def values(self) -> tuple[Any, Any]:
         """Return the model and the optimiser's state now, as copies."""
@@ -119,6 +122,8 @@ class Interpreted(Stepper):
             self.leaves = [np.asarray(r) for r in results[:n]]
             losses.append(results[n])
             predictions += results[n + 1 :]
+            if not np.isfinite(results[n]):
+                break
         return np.array(losses), np.concatenate(predictions) if self.keep else None
 
 
@@ -138,7 +143,7 @@ class Native(Stepper):
         from ..compile.repeat import Roles
 
         n = len(self.leaves)
-        return Roles(n, (n, n + 1) if self.keep else (n,))
+        return Roles(n, (n, n + 1) if self.keep else (n,), watched=n)
 
     def prepare(self, sizes: Iterable[int]) -> None:
         """Make the machine code for these sizes of batches, side by side."""
