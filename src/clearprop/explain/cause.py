@@ -70,7 +70,9 @@ class Cause:
 
     def __str__(self) -> str:
         when = "" if self.step is None else f" of step {self.step} (epoch {self.epoch})"
-        lines = [f"The first number that is not finite arose {_PASSES[self.phase]}{when}: {self.what}{self._place()}."]
+        lines = [
+            f"The first number that is not finite arose {_PASSES[self.phase]}{when}: {self.what}{self._place()}."
+        ]
         if self.where is not None:
             lines.append(f"  at {self.where}")
         if self.passed_on:

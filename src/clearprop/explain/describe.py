@@ -24,7 +24,7 @@ class Data:
     """The inputs of a graph whose first axis is the samples, and what to call these; by default by their numbers."""
 
     inputs: Sequence[Var]
-    rows: Sequence[int] | None = None
+    rows: np.ndarray[Any, Any] | None = None
 
     def row(self, i: int) -> int:
         """Return what to call a sample."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
@@ -10,7 +10,6 @@ import numpy as np
 
 from ..api.arguments import Argnums, Arguments, named
 from ..core import tree
-from ..core.graph import Var
 from ..core.interpret import Values, evaluate
 from ..core.types import is_float, type_of
 from .cause import Cause

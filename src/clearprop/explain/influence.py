@@ -14,7 +14,9 @@ import numpy as np
 from ..core.graph import Eqn
 from ..core.lowering import Contract, Fold, Gather, Map, Pick, Place, Scan, Scatter, Sort, View
 
-Marks: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
+Marks: TypeAlias = np.ndarray[Any, Any]
+"""Booleans."""
+
 Arrays: TypeAlias = Sequence[np.ndarray[Any, Any]]
 
 
@@ -51,21 +53,22 @@ def read_by(eqn: Eqn, xs: Arrays, marked: Marks) -> list[Marks]:
 
 def reached_by(eqn: Eqn, xs: Arrays, marked: Sequence[Marks]) -> Marks:
     """Return the elements of a float result that are computed from any marked element of the inputs."""
-    kind = eqn.primitive.lowering
-    match kind:
+    match eqn.primitive.lowering:
         case Map():
-            return np.logical_or.reduce(marked)
+            result = np.logical_or.reduce(marked)
         case Fold():
-            return np.any(marked[0], axis=eqn.params["axes"])
+            result = np.any(marked[0], axis=eqn.params["axes"])
         case Scan():
-            return np.logical_or.accumulate(marked[0], eqn.params["axis"])
+            result = np.logical_or.accumulate(marked[0], eqn.params["axis"])
         case Contract():
-            return np.logical_or(
-                marked[0].any(axis=-1, keepdims=True), marked[1].any(axis=-2, keepdims=True)
-            )
+            left, right = marked[0].any(axis=-1, keepdims=True), marked[1].any(axis=-2, keepdims=True)
+            result = np.logical_or(left, right)
         case _:  # what only moves elements moves the marks
-            floats = [m.astype(np.float64) if x.dtype.kind == "f" else x for m, x in zip(marked, xs, strict=True)]
-            return np.not_equal(eqn.primitive.compute(*floats, **eqn.params), 0)
+            moved = [
+                m.astype(np.float64) if x.dtype.kind == "f" else x for m, x in zip(marked, xs, strict=True)
+            ]
+            result = np.not_equal(eqn.primitive.compute(*moved, **eqn.params), 0)
+    return np.asarray(result)
 
 
 def _positions(x: np.ndarray[Any, Any], first: int) -> np.ndarray[Any, Any]:
@@ -87,4 +90,4 @@ def _placed(eqn: Eqn, xs: Arrays, i: int, marked: Marks) -> Marks:
 def _lead(marked: Marks, index: np.ndarray[Any, Any]) -> Marks:
     """Return the marks of indices: of their leading axes, any of what each of them takes."""
     rest = math.prod(marked.shape[index.ndim :])
-    return marked.reshape(*index.shape, rest).any(axis=-1)
+    return np.asarray(marked.reshape(*index.shape, rest).any(axis=-1))

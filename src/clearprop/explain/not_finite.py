@@ -71,7 +71,8 @@ def trail(graph: Graph, values: Values, roots: Mapping[Var, Marks]) -> Trail:
             if not cause.any():
                 continue
             if isinstance(atom, Const):
-                made |= marks & reached_by(eqn, xs, [c & (a is atom) for a, c in zip(eqn.inputs, causes)])
+                own = [c & (a is atom) for a, c in zip(eqn.inputs, causes, strict=True)]
+                made |= marks & reached_by(eqn, xs, own)
             else:
                 marked[atom] = marked[atom] | cause if atom in marked else cause
         if made.any():
@@ -100,11 +101,9 @@ def _decisive(eqn: Eqn, xs: list[Any], y: Any, bad: list[Marks]) -> list[Marks]:
     """Of elements that meet, return those with a finite number in whose place the result is another; else all."""
     decisive = []
     for i, b in enumerate(bad):
-        if not b.any():
-            decisive.append(b)
-            continue
         with np.errstate(all="ignore"):
-            other = eqn.primitive.compute(*xs[:i], np.where(b, 1, xs[i]).astype(xs[i].dtype), *xs[i + 1 :], **eqn.params)
+            x = np.where(b, 1, xs[i]).astype(xs[i].dtype)
+            other = eqn.primitive.compute(*xs[:i], x, *xs[i + 1 :], **eqn.params)
         decisive.append(b & ~((other == y) | (np.isnan(other) & np.isnan(y))))
     none = ~np.logical_or.reduce(decisive)
     return [d | (b & none) for d, b in zip(decisive, bad, strict=True)]

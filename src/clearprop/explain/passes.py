@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from ..core.graph import Const, Eqn, Graph, Var
+from ..core.interpret import Values
 from ..core.trace import trace
 from ..core.traced import Traced
 from ..core.types import Array, Type, is_float, type_of
 from ..transform.reverse import sweep
+from .influence import Marks
 from .observe import Call
 
 Phase = Literal["forward", "backward", "update"]
@@ -105,9 +107,9 @@ def record_passes(
     return Passes(graph, origins, calls, counts[0], labels)
 
 
-def not_finite(passes: Passes, values: Any, outputs: Sequence[int]) -> dict[Var, Any]:
+def not_finite(passes: Passes, values: Values, outputs: Iterable[int]) -> dict[Var, Marks]:
     """Return the marks of the outputs' elements that are not finite; constants are left out."""
-    roots = {}
+    roots: dict[Var, Marks] = {}
     for i in outputs:
         atom = passes.graph.outputs[i]
         if isinstance(atom, Const) or not is_float(type_of(values[atom]).dtype):

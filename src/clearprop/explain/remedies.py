@@ -20,17 +20,28 @@ _LOGS = (
     "keep the argument away from 0: np.log(x + 1e-7) or np.log(np.maximum(x, 1e-7)); for probabilities use "
     "cp.log_softmax or cp.log_sigmoid, or give the loss what comes before the softmax, with from_logits=True"
 )
-_POSITIVE = "the argument must be positive: use np.maximum(x, 1e-7), or cp.softplus(x) for what must be learned"
-_DIVISOR = "keep the divisor away from 0: x / (y + 1e-7) for y that is not negative, or x / np.where(y == 0, 1, y)"
+_POSITIVE = (
+    "the argument must be positive: use np.maximum(x, 1e-7), or cp.softplus(x) for what must be learned"
+)
+_DIVISOR = (
+    "keep the divisor away from 0: x / (y + 1e-7) for y that is not negative, or x / np.where(y == 0, 1, y)"
+)
 _ROOT = (
     "the slope is infinite at 0: put a small number inside, np.sqrt(x + 1e-12); np.linalg.norm and np.std take the "
     "slope at 0 as 0"
 )
-_INSIDE = "keep the argument inside (-1, 1): np.clip(x, -1 + 1e-6, 1 - 1e-6); at the border the slope is infinite"
+_INSIDE = (
+    "keep the argument inside (-1, 1): np.clip(x, -1 + 1e-6, 1 - 1e-6); at the border the slope is infinite"
+)
 
 _LOGARITHM: Mapping[Kind, str] = {"pole": _LOGS, "slope": _LOGS, "undefined": _POSITIVE}
 _EXPONENTIAL: Mapping[Kind, str] = {"overflow": _SHIFT, "slope": _SHIFT}
-_QUOTIENT: Mapping[Kind, str] = {"pole": _DIVISOR, "undefined": _DIVISOR, "slope": _DIVISOR, "overflow": _DIVISOR}
+_QUOTIENT: Mapping[Kind, str] = {
+    "pole": _DIVISOR,
+    "undefined": _DIVISOR,
+    "slope": _DIVISOR,
+    "overflow": _DIVISOR,
+}
 _ARC: Mapping[Kind, str] = {"undefined": _INSIDE, "slope": _INSIDE, "pole": _INSIDE}
 
 REMEDIES: Mapping[str, Mapping[Kind, str]] = {
@@ -70,7 +81,9 @@ REMEDIES: Mapping[str, Mapping[Kind, str]] = {
         "undefined": "the argument must be at least 1: np.arccosh(np.maximum(x, 1 + 1e-6))",
         "slope": "the slope is infinite at 1: np.arccosh(np.maximum(x, 1 + 1e-6))",
     },
-    "astype": {"overflow": "the number does not fit into the smaller dtype: scale it, or stay in the larger one"},
+    "astype": {
+        "overflow": "the number does not fit into the smaller dtype: scale it, or stay in the larger one"
+    },
 }
 
 DEFAULTS: Mapping[Kind, str] = {

@@ -12,7 +12,15 @@ from ..core.types import dtype_name
 from .influence import Arrays, read_by
 from .remedies import Kind
 
-_BETWEEN = {"add": "+", "subtract": "-", "multiply": "×", "chain": "×", "divide": "/", "power": "**", "remainder": "mod"}
+_BETWEEN = {
+    "add": "+",
+    "subtract": "-",
+    "multiply": "×",
+    "chain": "×",
+    "divide": "/",
+    "power": "**",
+    "remainder": "mod",
+}
 
 
 def operands(eqn: Eqn, xs: Arrays, index: tuple[int, ...]) -> tuple[float, ...]:
@@ -20,7 +28,9 @@ def operands(eqn: Eqn, xs: Arrays, index: tuple[int, ...]) -> tuple[float, ...]:
     if isinstance(eqn.primitive.lowering, Map):
         return tuple(float(x[index]) for x in xs)
     if isinstance(eqn.primitive.lowering, Contract):
-        row, column = (np.asarray(x, np.float64) for x in (xs[0][(*index[:-1], slice(None))], xs[1][(*index[:-2], slice(None), index[-1])]))
+        *batch, i, j = index
+        row = xs[0][(*batch, i)].astype(np.float64)
+        column = np.swapaxes(xs[1], -1, -2)[(*batch, j)].astype(np.float64)
         if not row.size:
             return ()
         largest = int(np.argmax(np.abs(row * column)))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .metrics import Metric
+from .replay import all_finite
 from .steps import Step
 from .stopping import EarlyStopping
 
@@ -47,6 +48,7 @@ class Keeper:
 
     def __init__(self, model: Any, stopping: EarlyStopping | None) -> None:
         self.model, self.stopping = model, stopping
+        self.before = model  # of the epoch before the last; the last may have been spoiled by its last step
         self.history: dict[str, list[float]] = {}
         self.best: float | None = None
         self.best_model: Any = None
@@ -56,7 +58,7 @@ class Keeper:
         """Take in an epoch; return whether to stop."""
         for name, value in row.items():
             self.history.setdefault(name, []).append(value)
-        self.model = model
+        self.before, self.model = self.model, model
         if self.stopping is None:
             return False
         value = self.stopping.read(row)
@@ -66,7 +68,14 @@ class Keeper:
             self.waited += 1
         return self.waited >= self.stopping.patience
 
-    def finish(self) -> None:
-        """Go back to the best model, if one was looked for."""
-        if self.best_model is not None:
+    def finish(self) -> bool:
+        """Choose the best model, if one was looked for, else the last; return whether its numbers are finite.
+
+        If they are not, it is the one before.
+        """
+        finite = all_finite(self.model)
+        if self.best_model is not None and all_finite(self.best_model):
             self.model = self.best_model
+        elif not finite:
+            self.model = self.before
+        return finite

@@ -6,8 +6,9 @@ loss, and the prediction if it is wanted: forward pass, loss, backpropagation an
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,6 +59,10 @@ class Stepper(ABC):
 
         The first loss that is not finite is the last one: no step is done after it.
         """
+
+    @abstractmethod
+    def again(self, leaves: Sequence[np.ndarray[Any, Any]]) -> Stepper:
+        """Return another stepper of the same steps, which goes on from these values."""
 
     def values(self) -> tuple[Any, Any]:
         """Return the model and the optimiser's state now, as copies."""
@@ -126,6 +131,12 @@ class Interpreted(Stepper):
                 break
         return np.array(losses), np.concatenate(predictions) if self.keep else None
 
+    def again(self, leaves: Sequence[np.ndarray[Any, Any]]) -> Interpreted:
+        """Return the same graphs with other values."""
+        other = copy.copy(self)
+        other.leaves = [leaf.copy() for leaf in leaves]
+        return other
+
 
 class Native(Stepper):
     """Steps in native code, any number of them in one call."""
@@ -162,3 +173,13 @@ class Native(Stepper):
         records = self.runs[size].run(rows, len(rows) // size)
         self.leaves = self.carried.now
         return records[0], records[1].reshape(-1, *records[1].shape[2:]) if self.keep else None
+
+    def again(self, leaves: Sequence[np.ndarray[Any, Any]]) -> Native:
+        """Return the same machine code with other values."""
+        from ..compile.repeat import Carried
+
+        other = copy.copy(self)
+        other.carried = Carried(leaves)
+        other.runs = {size: run.step.begin(other.carried, run.data) for size, run in self.runs.items()}
+        other.leaves = other.carried.now
+        return other

@@ -19,10 +19,12 @@ from ..api.compiled import native_code
 from ..api.inside import Inside, says_inside
 from ..core.errors import DataError, SettingError
 from ..core.types import Array
+from ..explain.cause import Cause
 from ..nn.context import INFERENCE, Context, apply
 from ..ops.random import fold_in, key, permutation
 from ..optim import LBFGS, Optimizer
 from .data import Samples, samples
+from .replay import Journal, all_finite, cause_of_cost
 from .stepper import Interpreted, Native, Stepper
 
 Loss = Callable[..., Any]
@@ -57,7 +59,7 @@ class Step:
     prediction, target : array or None
         Of the mini-batch, before the update; kept if asked for.
     losses : array or None
-        Of each mini-batch, where this is more than one.
+        Of each mini-batch, where this is more than one. The first that is not finite is the last.
     """
 
     epoch: int
@@ -70,6 +72,8 @@ class Step:
     prediction: Any = None
     target: Any = None
     losses: Any = None
+    examine: Callable[[], Cause | None] | None = None
+    _cause: Cause | None = None
 
     @cached_property
     def _taken(self) -> tuple[Any, Any]:
@@ -84,6 +88,23 @@ class Step:
     def state(self) -> Any:
         """The optimiser's state after the update."""
         return self._taken[1]
+
+    @property
+    def sound(self) -> bool:
+        """Whether all its losses are finite."""
+        return bool(np.isfinite(self.loss if self.losses is None else self.losses).all())
+
+    @property
+    def cause(self) -> Cause | None:
+        """What made its loss, or the model after it, NaN or infinite; None if both are finite.
+
+        To find it the training is done again, from the start of this epoch or of the one before, up to the step that
+        was the first to go wrong, and that step with NumPy: it takes as long as these steps took.
+        """
+        if self.examine is not None:
+            examine, self.examine = self.examine, None
+            self._cause = None if self.sound and all_finite(self.model) else examine()
+        return self._cause
 
     @property
     def touched(self) -> bool:
@@ -122,7 +143,8 @@ def steps(
     Yields
     ------
     Step
-        After each update; whoever stops consuming stops the training.
+        After each update; whoever stops consuming stops the training. Nothing is raised where the loss becomes NaN or
+        infinite: look at ``step.loss``, and ask ``step.cause`` for the first cause.
 
     Examples
     --------
@@ -185,9 +207,14 @@ def mini_batches(
 ) -> Iterator[Step]:
     """Yield a step for each mini-batch of epochs that are shuffled anew; or one for ``pause`` seconds of them."""
     number, n, stride = 0, len(data), 1
+
+    def shuffled(epoch: int) -> Array:
+        return data.numbers(permutation(fold_in(order, epoch + 1), n))
+
+    journal = Journal(stepper, shuffled, n, batch_size)
     stepper.prepare({min(batch_size, n), n % batch_size or batch_size})
     for epoch in range(1, epochs + 1):
-        rows, start = data.numbers(permutation(fold_in(order, epoch), n)), 0
+        rows, start = shuffled(epoch - 1), 0
         while start < n:
             size = min(batch_size, n - start)
             count = min(stride, (n - start) // size)
@@ -196,17 +223,24 @@ def mini_batches(
             losses, predictions = stepper.run(taken, size)
             if pause:
                 stride = max(1, min(2 * stride, round(pause * count / (time.perf_counter() - begun))))
-            start, number = start + len(taken), number + count
+            taken = taken[: size * len(losses)]
+            start, number = start + len(taken), number + len(losses)
             target = None if pause and predictions is None else data.y[taken]
             loss = float(np.mean(losses))
             step = Step(
                 epoch, number, start / n, len(taken), loss, rate, stepper.values, predictions, target, losses
             )
+            step.examine = partial(journal.cause, number)
+            if not step.sound and journal.failed is None:
+                journal.failed = number
             if not pause:
                 step.model  # noqa: B018  # takes its copy before the next step
             yield step
             if step.touched:
                 stepper.rate_factor = step.state["rate_factor"]
+                journal.factor(number, float(stepper.rate_factor))
+                if start == n:
+                    journal.mark(number, (step.model, step.state) if pause else stepper.values())
 
 
 def try_loss(model: Any, data: Samples, loss: Loss) -> None:
@@ -233,6 +267,8 @@ def full_batch(
         step = Step(
             number, number, 1.0, len(data), float(value), 1.0, partial(_pair, new), prediction, data.y
         )
+        context = Context(training=True, rng=noise)
+        step.examine = partial(cause_of_cost, loss, new, data.x, data.y, data.weight, context)
         yield step
         if number == epochs:
             return
