@@ -29,7 +29,7 @@ class Cause:
     layer : str
         Its path in the model, such as "layers.1"; "" outside of all layers, as in the loss. Of an update the parameter.
     sample : int or None
-        The row of the data, on whose numbers alone it rests; None if it rests on several.
+        The row of the data on which alone it rests; None if it rests on several, or on parameters alone.
     index : tuple of int
         Where in the operation's result: the first such element.
     value : float

@@ -50,19 +50,23 @@ def described(passes: Passes, values: Values, found: Trail, data: Data) -> Cause
     what, operation, start = formula(eqn, numbers, value, kind), eqn.primitive.name, number
     if origin.phase == "backward":
         owner, operation = origin.eqn, origin.eqn.primitive.name
-        alike = isinstance(owner.primitive.lowering, Map) and owner.out.type.shape == eqn.out.type.shape
-        if alike:
+        kind = "error" if kind == "overflow" else kind
+        if isinstance(owner.primitive.lowering, Map) and owner.out.type.shape == eqn.out.type.shape:
             theirs = operands(owner, [np.asarray(read(values, a)) for a in owner.inputs], index)
             start = next(n for n, e in enumerate(graph.eqns) if e is owner)
-            if eqn.primitive.name == "chain":
-                what = (
-                    f"the error {numbers[0]:.6g} times the slope {numbers[1]:.6g} of {applied(owner, theirs)} "
-                    f"= {value:g}{limit(eqn.out.type.dtype)}"
-                )
-            else:
-                what, kind, numbers = f"the slope of {applied(owner, theirs)} is {value:g}", "slope", theirs
         else:
+            theirs = None
+        if origin.joins:
+            what = f"the shares of the gradient that meet before {operation}, {what}"
+        elif theirs is None or owner.primitive.derivative.kind != "elementwise":
             what = f"in the gradient of {operation}, {what}"
+        elif eqn.primitive.name == "chain":
+            what = (
+                f"the error {numbers[0]:.6g} times the slope {numbers[1]:.6g} of {applied(owner, theirs)} "
+                f"= {value:g}{limit(eqn.out.type.dtype)}"
+            )
+        else:
+            what, kind, numbers = f"the slope of {applied(owner, theirs)} is {value:g}", "slope", theirs
     return Cause(
         operation=operation,
         phase=origin.phase,

@@ -22,10 +22,14 @@ Phase = Literal["forward", "backward", "update"]
 
 @dataclass(frozen=True)
 class Origin:
-    """Where an equation comes from: the pass, and the equation of the forward pass whose share it computes."""
+    """Where an equation comes from: the pass, and the equation of the forward pass whose share it computes.
+
+    ``joins`` says that it adds that share to those of others.
+    """
 
     phase: Phase
     eqn: Eqn
+    joins: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +101,14 @@ def record_passes(
         errors: dict[Var, Array] = {}
         with np.errstate(all="ignore"):
             for step in sweep(graph, values, seeds, inputs, errors):
-                origins.extend(Origin("backward", step.eqn) for _ in recording.eqns[len(origins) :])
+                sums = [
+                    errors[a]
+                    for a, share in zip(step.eqn.inputs, step.shares, strict=True)
+                    if isinstance(a, Var) and share is not None and errors.get(a, share) is not share
+                ]
+                joined = {s.variable for s in sums if isinstance(s, Traced)}
+                new = recording.eqns[len(origins) :]
+                origins.extend(Origin("backward", step.eqn, e.out in joined) for e in new)
             gradients = [errors.get(v, np.zeros(v.type.shape, v.type.dtype)) for v in inputs]
             results += then(list(leaves), gradients)
         origins.extend(Origin("update", eqn) for eqn in recording.eqns[len(origins) :])

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-Kind = Literal["overflow", "pole", "undefined", "slope", "constant", "input"]
-"""Too large for the dtype; infinite by mathematics; not a number by mathematics; of the derivative; given so."""
+Kind = Literal["overflow", "pole", "undefined", "slope", "error", "constant", "input"]
+"""Too large for the dtype; infinite by mathematics; undefined; a derivative that is; an error that is too large to be
+carried on; given so by the function; given so by the caller."""
 
 _SMALLER = (
     "numbers of this size come from weights or inputs that have grown: use a smaller learning rate, clip_norm=1.0 in "
     "the optimiser, or inputs and targets that are scaled to about 1"
+)
+_ERROR = (
+    "the gradient has grown too large on its way: take the mean of the losses instead of their sum, scale inputs and "
+    "targets to about 1, start from smaller weights, or use a smaller learning rate; clip_norm comes too late here"
 )
 _SHIFT = (
     "shift the argument before the exponential, as cp.softmax, cp.logsumexp and cp.log_softmax do, or limit it with "
@@ -91,6 +96,7 @@ DEFAULTS: Mapping[Kind, str] = {
     "pole": "keep its argument away from where it is infinite, with np.maximum, np.minimum or np.clip",
     "undefined": "keep its argument where it is defined, with np.maximum, np.minimum or np.clip",
     "slope": "keep its argument away from where the slope is infinite, with np.maximum, np.minimum or np.clip",
+    "error": _ERROR,
     "constant": "the function holds a constant that is not finite; where it must not count, choose with np.where "
     "before it meets other numbers",
     "input": "it was given: drop that row, or fill the value in",

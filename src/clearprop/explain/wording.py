@@ -33,7 +33,8 @@ def operands(eqn: Eqn, xs: Arrays, index: tuple[int, ...]) -> tuple[float, ...]:
         column = np.swapaxes(xs[1], -1, -2)[(*batch, j)].astype(np.float64)
         if not row.size:
             return ()
-        largest = int(np.argmax(np.abs(row * column)))
+        with np.errstate(all="ignore"):
+            largest = int(np.argmax(np.abs(row * column)))
         return float(row[largest]), float(column[largest])
     terms = xs[0][read_by(eqn, xs, one(eqn.out.type.shape, index))[0]].astype(np.float64)
     return (float(terms[np.argmax(np.abs(terms))]),) if terms.size else ()
