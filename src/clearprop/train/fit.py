@@ -5,23 +5,25 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..api.inside import Inside, says_inside
-from ..explain.cause import Cause
 from ..ops.random import fold_in, key
 from ..optim import LBFGS, Adam, Optimizer, ReduceOnPlateau
 from .data import Samples, hold_out, samples
 from .evaluation import evaluate
 from .history import Keeper, Tally
+from .journal import all_finite
 from .metrics import Metric, named_metrics
 from .progress import Progress, progress_on
-from .replay import all_finite
 from .run import Run
 from .steps import SPLIT, Loss, Step, loop
 from .stopping import EarlyStopping
+
+if TYPE_CHECKING:
+    from ..explain.cause import Cause
 
 _PAUSE = 0.05  # seconds between two looks at what native code does: at progress, at Ctrl-C
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from .journal import all_finite
 from .metrics import Metric
-from .replay import all_finite
 from .steps import Step
 from .stopping import EarlyStopping
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core import tree
-from ..explain.cause import Cause
 from .storage import read_file, write_file
+
+if TYPE_CHECKING:
+    from ..explain.cause import Cause
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,11 +6,12 @@ loss, backpropagation and the optimiser's update together.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,13 +20,15 @@ from ..api.compiled import native_code
 from ..api.inside import Inside, says_inside
 from ..core.errors import DataError, SettingError
 from ..core.types import Array
-from ..explain.cause import Cause
 from ..nn.context import INFERENCE, Context, apply
 from ..ops.random import fold_in, key, permutation
 from ..optim import LBFGS, Optimizer
 from .data import Samples, samples
-from .replay import Journal, all_finite, cause_of_cost
+from .journal import Journal, all_finite
 from .stepper import Interpreted, Native, Stepper
+
+if TYPE_CHECKING:
+    from ..explain.cause import Cause
 
 Loss = Callable[..., Any]
 
@@ -92,7 +95,7 @@ class Step:
     @property
     def sound(self) -> bool:
         """Whether all its losses are finite."""
-        return bool(np.isfinite(self.loss if self.losses is None else self.losses).all())
+        return math.isfinite(self.loss) or (self.losses is not None and bool(np.isfinite(self.losses).all()))
 
     @property
     def cause(self) -> Cause | None:
@@ -230,7 +233,7 @@ def mini_batches(
             step = Step(
                 epoch, number, start / n, len(taken), loss, rate, stepper.values, predictions, target, losses
             )
-            step.examine = partial(journal.cause, number)
+            step.examine = partial(_replayed, journal, number)
             if not step.sound and journal.failed is None:
                 journal.failed = number
             if not pause:
@@ -239,8 +242,10 @@ def mini_batches(
             if step.touched:
                 stepper.rate_factor = step.state["rate_factor"]
                 journal.factor(number, float(stepper.rate_factor))
-                if start == n:
-                    journal.mark(number, (step.model, step.state) if pause else stepper.values())
+                if pause and start == n:
+                    journal.mark(number, (step.model, step.state))
+                elif not pause and journal.due():
+                    journal.mark(number, stepper.values())
 
 
 def try_loss(model: Any, data: Samples, loss: Loss) -> None:
@@ -268,10 +273,24 @@ def full_batch(
             number, number, 1.0, len(data), float(value), 1.0, partial(_pair, new), prediction, data.y
         )
         context = Context(training=True, rng=noise)
-        step.examine = partial(cause_of_cost, loss, new, data.x, data.y, data.weight, context)
+        step.examine = partial(_of_cost, loss, new, data, context)
         yield step
         if number == epochs:
             return
+
+
+def _replayed(journal: Journal, number: int) -> Cause | None:
+    from .replay import (
+        cause_of_step,  # loaded with all that explains, only when there is something to explain
+    )
+
+    return cause_of_step(journal, number)
+
+
+def _of_cost(loss: Loss, model: Any, data: Samples, context: Context) -> Cause | None:
+    from .replay import cause_of_cost
+
+    return cause_of_cost(loss, model, data.x, data.y, data.weight, context)
 
 
 def _pair(model: Any) -> tuple[Any, Any]:
