@@ -19,7 +19,7 @@ LAYERS = [
     {"transform", "compile"},
     {"ops"},
     {"api", "nn", "losses", "optim", "data"},
-    {"explain"},
+    {"explanation"},
     {"train"},
     {"estimators", "report", "cli"},
 ]

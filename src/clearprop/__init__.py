@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from .api import check_grads, grad, hessian, hvp, jit, jvp, make_graph, profile, show, value_and_grad, vjp
     from .compile.threads import get_threads, set_threads
     from .core import errors, tree
-    from .explain.cause import Cause
-    from .explain.first_causes import first_cause
+    from .explanation.cause import Cause
+    from .explanation.explain import Explanation, explain
+    from .explanation.first_causes import first_cause
     from .ops.activations import (
         elu,
         erf,
@@ -49,8 +50,9 @@ else:
             "api": "check_grads grad hessian hvp jit jvp make_graph profile show value_and_grad vjp",
             "compile.threads": "get_threads set_threads",
             "core": "errors tree",
-            "explain.cause": "Cause",
-            "explain.first_causes": "first_cause",
+            "explanation.cause": "Cause",
+            "explanation.first_causes": "first_cause",
+            "explanation.explain": "Explanation explain",
             "ops.activations": "elu erf gelu identity leaky_relu log_sigmoid relu sigmoid silu softplus tanh",
             "ops.composite": "log_softmax logsumexp softmax stop_gradient",
             "ops.index": "gather one_hot scatter_add",
@@ -65,6 +67,7 @@ else:
 __all__ = [
     "Cause",
     "EarlyStopping",
+    "Explanation",
     "Run",
     "Step",
     "__version__",
@@ -74,6 +77,7 @@ __all__ = [
     "elu",
     "erf",
     "errors",
+    "explain",
     "first_cause",
     "fit",
     "gather",

@@ -12,14 +12,14 @@ from ..core import tree
 from ..core.interpret import Values, evaluate
 from ..core.traced import user_location
 from ..core.types import Array, Type, dtype_name, type_of
-from ..explain.cause import Cause
-from ..explain.describe import Data, described
-from ..explain.first_causes import first_cause
-from ..explain.influence import Marks
-from ..explain.not_finite import trail
-from ..explain.observe import Call, observed
-from ..explain.passes import Passes, not_finite, record_passes
-from ..explain.remedies import remedy
+from ..explanation.cause import Cause
+from ..explanation.describe import Data, described
+from ..explanation.first_causes import first_cause
+from ..explanation.influence import Marks
+from ..explanation.not_finite import trail
+from ..explanation.observe import Call, observed
+from ..explanation.passes import Passes, not_finite, record_passes
+from ..explanation.remedies import remedy
 from ..nn.context import Context, apply
 from ..ops.random import fold_in
 from .journal import Journal

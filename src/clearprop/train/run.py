@@ -10,7 +10,7 @@ from ..core import tree
 from .storage import read_file, write_file
 
 if TYPE_CHECKING:
-    from ..explain.cause import Cause
+    from ..explanation.cause import Cause
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,7 +28,7 @@ from .journal import Journal, all_finite
 from .stepper import Interpreted, Native, Stepper
 
 if TYPE_CHECKING:
-    from ..explain.cause import Cause
+    from ..explanation.cause import Cause
 
 Loss = Callable[..., Any]
 
