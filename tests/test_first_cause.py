@@ -180,7 +180,7 @@ def network_of_one(function):
     )
 
 
-class Gated(cp.nn.Sequential.__mro__[1]):  # a Module
+class Gated(cp.tree.Module):
     """The weight is read for some rows only, so that nobody notices what became of it."""
 
     w: np.ndarray
@@ -241,13 +241,36 @@ def test_an_update_is_blamed_with_its_parameter(backend, optimizer, operation, w
     assert what in cause.what
 
 
-def test_lbfgs():
-    model, data = planted(np.log, 1.0, 0.0, 17)
+class Masked(cp.tree.Module):
+    w: np.ndarray
+    mask: np.ndarray
+
+    def __call__(self, x):
+        return x @ self.w + np.exp(self.mask)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_infinity_that_belongs_to_the_model(backend):
+    model = Masked(w=np.ones((3, 1), np.float32), mask=np.float32([-np.inf]))
+    data = np.ones((ROWS, 3), np.float32), np.zeros((ROWS, 1), np.float32)
+    run = train(model, data, optimizer=cp.optim.SGD(0.1), backend=backend)
+    assert (run.stopped, run.cause) == ("epochs", None)
+    steps = cp.steps(model, data, loss=cost, optimizer=cp.optim.SGD(0.1), epochs=1, backend=backend)
+    assert next(steps).cause is None
+
+
+@pytest.mark.parametrize(("function", "phase"), [(np.log, "forward"), (np.sqrt, "backward")])
+def test_lbfgs_that_cannot_begin(function, phase):
+    model, data = planted(function, 1.0, 0.0, 17)
     run = train(model, data, optimizer=cp.optim.LBFGS())
-    if run.cause is not None:
-        assert (run.cause.operation, run.cause.sample) == ("log", 17)
-    else:
-        assert not run.history
+    assert (run.stopped, run.history) == ("not finite", {})
+    cause = run.cause
+    assert (cause.operation, cause.phase, cause.layer, cause.sample) == (
+        function.__name__,
+        phase,
+        "layers.1",
+        17,
+    )
 
 
 # ---- what users see

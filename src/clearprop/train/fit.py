@@ -152,7 +152,7 @@ def _consume(
             if keeper.epoch(row, step.model):
                 stopped = "early stopping"
                 break
-            if not np.isfinite(row.get("val_loss", 0)) and not all_finite(step.model):
+            if not np.isfinite(row.get("val_loss", 0)) and keeper.finite and not all_finite(step.model):
                 break
             if plateau is not None:
                 waiting, factor = plateau.observe(waiting, row[plateau.metric])

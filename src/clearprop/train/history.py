@@ -48,6 +48,7 @@ class Keeper:
 
     def __init__(self, model: Any, stopping: EarlyStopping | None) -> None:
         self.model, self.stopping = model, stopping
+        self.finite = all_finite(model)  # else what is not finite belongs to it
         self.before = model  # of the epoch before the last; the last may have been spoiled by its last step
         self.history: dict[str, list[float]] = {}
         self.best: float | None = None
@@ -73,8 +74,8 @@ class Keeper:
 
         If they are not, it is the one before.
         """
-        finite = all_finite(self.model)
-        if self.best_model is not None and all_finite(self.best_model):
+        finite = not self.finite or all_finite(self.model)
+        if self.best_model is not None and (not self.finite or all_finite(self.best_model)):
             self.model = self.best_model
         elif not finite:
             self.model = self.before

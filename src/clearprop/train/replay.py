@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core import tree
+from ..core.graph import Var
 from ..core.interpret import Values, evaluate
 from ..core.traced import user_location
 from ..core.types import Array, Type, dtype_name, type_of
@@ -33,8 +34,9 @@ def cause_of_step(journal: Journal, number: int) -> Cause | None:
     number = number if journal.failed is None else min(number, journal.failed)
     leaves = journal.state(number - 1).leaves
     passes, values = _pass(journal, number, leaves)
-    parameters = range(1, 1 + len(tree.leaves(tree.unflatten(journal.stepper.form, leaves)[0])))
-    roots = not_finite(passes, values, [0]) or not_finite(passes, values, parameters)
+    roots = not_finite(passes, values, [0]) or _spoiled_parameters(journal, passes, values)
+    if not roots and number != journal.failed:
+        return None
     while roots:
         found = trail(passes.graph, values, roots)
         inputs = passes.graph.inputs
@@ -49,6 +51,16 @@ def cause_of_step(journal: Journal, number: int) -> Cause | None:
         marked = {passes.graph.outputs[1 + i]: m for i, m in carried.items()}
         roots = {var: both for var, bad in after.items() if (both := bad & marked[var]).any()}
     return _dated(journal, _rounding(passes.graph.outputs[0].type), number)
+
+
+def _spoiled_parameters(journal: Journal, passes: Passes, values: Values) -> dict[Var, Marks]:
+    """Return the marks of parameters that are not finite after a step, but were so before the training."""
+    roots: dict[Var, Marks] = {}
+    for i, start in enumerate(tree.leaves(journal.marks[0][1][0]), start=1):
+        for var, marks in not_finite(passes, values, [i]).items():
+            if (new := marks & np.isfinite(start)).any():
+                roots[var] = new
+    return roots
 
 
 def _dated(journal: Journal, cause: Cause, number: int) -> Cause:

@@ -261,35 +261,49 @@ def try_loss(model: Any, data: Samples, loss: Loss) -> None:
 def full_batch(
     model: Any, data: Samples, loss: Loss, optimizer: LBFGS, epochs: int, noise: Array, keep_predictions: bool
 ) -> Iterator[Step]:
-    """Yield a step for each iteration of L-BFGS on all samples; each counts as an epoch."""
+    """Yield a step for each iteration of L-BFGS on all samples; each counts as an epoch.
 
+    If the loss or its gradient is not finite where it starts, there is one step, which changes nothing.
+    """
+    first: list[bool] = []  # whether the first loss and gradient were finite
+
+    def step_at(number: int, model: Any, value: float) -> Step:
+        prediction = apply(model, data.x, INFERENCE) if keep_predictions else None
+        step = Step(
+            number, number, 1.0, len(data), float(value), 1.0, partial(_pair, model), prediction, data.y
+        )
+        step.examine = partial(_of_cost, loss, model, data, noise)
+        return step
+
+    @value_and_grad
     def cost(model: Any) -> Array:
         context = Context(training=True, rng=noise)  # the same noise each time: the function must not change
         return loss(apply(model, data.x, context), data.y, data.weight)
 
-    for number, (new, value) in enumerate(optimizer.iterate(value_and_grad(cost), model), start=1):
-        prediction = apply(new, data.x, INFERENCE) if keep_predictions else None
-        step = Step(
-            number, number, 1.0, len(data), float(value), 1.0, partial(_pair, new), prediction, data.y
-        )
-        context = Context(training=True, rng=noise)
-        step.examine = partial(_of_cost, loss, new, data, context)
-        yield step
+    def noted(model: Any) -> tuple[Any, Any]:
+        value, gradient = cost(model)
+        first.append(bool(np.isfinite(value)) and all_finite(gradient))
+        return value, gradient
+
+    number = 0
+    for number, (new, value) in enumerate(optimizer.iterate(noted, model), start=1):
+        yield step_at(number, new, value)
         if number == epochs:
             return
+    if not number and first and not first[0]:
+        yield step_at(1, model, np.nan)
 
 
 def _replayed(journal: Journal, number: int) -> Cause | None:
-    from .replay import (
-        cause_of_step,  # loaded with all that explains, only when there is something to explain
-    )
+    from .replay import cause_of_step  # loaded only when there is something to explain
 
     return cause_of_step(journal, number)
 
 
-def _of_cost(loss: Loss, model: Any, data: Samples, context: Context) -> Cause | None:
+def _of_cost(loss: Loss, model: Any, data: Samples, noise: Array) -> Cause | None:
     from .replay import cause_of_cost
 
+    context = Context(training=True, rng=noise)
     return cause_of_cost(loss, model, data.x, data.y, data.weight, context)
 
 
