@@ -12,6 +12,8 @@ from cases import DISCARDED
 from clearprop import random
 from clearprop.core.lowering import Map
 from clearprop.ops.declare import PRIMITIVES
+from clearprop.train.data import samples
+from clearprop.train.stepper import Interpreted, Native
 from clearprop.train.steps import ORDER
 from not_finite_cases import ERRORS, FORWARD, NEVER_BACKWARD, NEVER_FORWARD, SLOPES
 
@@ -219,6 +221,38 @@ def test_rows_of_the_users_data_with_a_validation_fraction():
     assert seen == {True}
 
 
+@pytest.mark.parametrize("kind", [Native, Interpreted])
+@pytest.mark.parametrize("place", [9, 20])  # the second step, the third
+def test_the_loop_stops_there(kind, place):
+    model, (x, y) = planted(np.log, 1.0, 0.0, int(ORDERED[place]))
+    weighted = samples((x, y)).weighted(cost)
+    stepper = kind(model, samples((x, y)), weighted, cp.optim.Adam(0.0), random.key(0), False)
+    losses, _ = stepper.run(ORDERED, 8)
+    assert list(np.isfinite(losses)) == [True] * (place // 8) + [False]
+    exactly = kind(model, samples((x, y)), weighted, cp.optim.Adam(0.0), random.key(0), False)
+    exactly.run(ORDERED[: len(losses) * 8], 8)
+    for a, b in zip(stepper.leaves, exactly.leaves, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_every_state_comes_back_to_the_bit(backend):
+    rng = np.random.default_rng(0)
+    data = rng.normal(size=(30, 3)).astype(np.float32), rng.normal(size=(30, 1)).astype(np.float32)
+    model = network(np.tanh, cp.nn.Dropout(0.5), cp.nn.Dense(3, 1, rng=0))
+    states, journal = [], None
+    for step in cp.steps(
+        model, data, loss=cost, optimizer=cp.optim.Adam(0.1), epochs=3, batch_size=8, backend=backend
+    ):
+        if step.number in (6, 9):
+            step.state["rate_factor"] = step.state["rate_factor"] * 0.5
+        states.append(cp.tree.leaves((step.model, step.state)))
+        journal = step.examine.args[0]
+    for number in (1, 4, 5, 7, 8, 10, 12):
+        for got, want in zip(journal.state(number).leaves, states[number - 1], strict=True):
+            np.testing.assert_array_equal(got, want)
+
+
 # ---- the optimiser
 
 
@@ -368,6 +402,23 @@ def test_passing_on_is_not_blamed():
         cause.passed_on
     )
     assert "log" not in cause.passed_on
+
+
+def not_chosen(x):
+    unread, read = np.log(x), np.sqrt(x - 1)
+    return np.sum(np.where(x == 0, read, unread))
+
+
+def later_in_the_sum(x):
+    last = np.sqrt(x)
+    return np.cumsum(np.where(np.arange(4) == 3, last, np.log(x)))[2]
+
+
+def test_what_is_not_read_is_not_blamed():
+    cause = cp.first_cause(not_chosen, np.array([0.0, 2.0]))
+    assert (cause.operation, cause.index, cause.count) == ("sqrt", (0,), 1)
+    cause = cp.first_cause(later_in_the_sum, np.array([1.0, 2.0, 0.0, -1.0]))
+    assert (cause.operation, cause.index, cause.count) == ("log", (2,), 1)
 
 
 def test_the_first_of_several():
