@@ -3,6 +3,7 @@
 import inspect
 import itertools
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -221,15 +222,24 @@ def test_rows_of_the_users_data_with_a_validation_fraction():
     assert seen == {True}
 
 
+@dataclass(frozen=True)
+class Flipping(cp.optim.SGD):
+    """Reads parameters in another order than it writes them, so native code cannot change them in place."""
+
+    def rule(self, p, g, *, rate, **slots):
+        return np.flip(p, -1) - rate * g, slots
+
+
 @pytest.mark.parametrize("kind", [Native, Interpreted])
 @pytest.mark.parametrize("place", [9, 20])  # the second step, the third
-def test_the_loop_stops_there(kind, place):
+@pytest.mark.parametrize("optimizer", [cp.optim.Adam(0.0), Flipping(0.0)])
+def test_the_loop_stops_there(kind, place, optimizer):
     model, (x, y) = planted(np.log, 1.0, 0.0, int(ORDERED[place]))
     weighted = samples((x, y)).weighted(cost)
-    stepper = kind(model, samples((x, y)), weighted, cp.optim.Adam(0.0), random.key(0), False)
+    stepper = kind(model, samples((x, y)), weighted, optimizer, random.key(0), False)
     losses, _ = stepper.run(ORDERED, 8)
     assert list(np.isfinite(losses)) == [True] * (place // 8) + [False]
-    exactly = kind(model, samples((x, y)), weighted, cp.optim.Adam(0.0), random.key(0), False)
+    exactly = kind(model, samples((x, y)), weighted, optimizer, random.key(0), False)
     exactly.run(ORDERED[: len(losses) * 8], 8)
     for a, b in zip(stepper.leaves, exactly.leaves, strict=True):
         np.testing.assert_array_equal(a, b)
