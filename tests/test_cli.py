@@ -573,6 +573,7 @@ def test_a_training_that_diverges_fails_and_keeps_the_old_model(cli, folder):
     code, out, err = cli(*TRAIN, "--optimizer", "sgd", "--rate", "1e30")
     assert (code, out) == (1, "")
     assert "error: the loss is no longer a finite number: try a smaller --rate (it was 1e+30)" in err
+    assert "The first number that is not finite arose in the" in err
     assert snapshot(folder) == before
 
 

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from .api import check_grads, grad, hessian, hvp, jit, jvp, make_graph, profile, show, value_and_grad, vjp
     from .compile.threads import get_threads, set_threads
     from .core import errors, tree
+    from .explanation.cause import Cause
     from .explanation.explain import Explanation, explain
+    from .explanation.first_causes import first_cause
     from .ops.activations import (
         elu,
         erf,
@@ -48,6 +50,8 @@ else:
             "api": "check_grads grad hessian hvp jit jvp make_graph profile show value_and_grad vjp",
             "compile.threads": "get_threads set_threads",
             "core": "errors tree",
+            "explanation.cause": "Cause",
+            "explanation.first_causes": "first_cause",
             "explanation.explain": "Explanation explain",
             "ops.activations": "elu erf gelu identity leaky_relu log_sigmoid relu sigmoid silu softplus tanh",
             "ops.composite": "log_softmax logsumexp softmax stop_gradient",
@@ -61,6 +65,7 @@ else:
     )
 
 __all__ = [
+    "Cause",
     "EarlyStopping",
     "Explanation",
     "Run",
@@ -73,6 +78,7 @@ __all__ = [
     "erf",
     "errors",
     "explain",
+    "first_cause",
     "fit",
     "gather",
     "gelu",

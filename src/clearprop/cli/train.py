@@ -99,7 +99,8 @@ def train(
     rows = _all_scores(problem, run, cost)
     if run.stopped == "not finite" or not all(np.isfinite(row["loss"]) for row in rows.values()):
         used = f" (it was {rate:g})" if rate else ""
-        fail(f"the loss is no longer a finite number: try a smaller --rate{used}; nothing was written")
+        why = f"\n{run.cause}" if run.cause else ""
+        fail(f"the loss is no longer a finite number: try a smaller --rate{used}; nothing was written{why}")
         return FAILED
     run.save(files[0])
     write_whole(files[1], _history(run).encode())

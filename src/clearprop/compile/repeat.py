@@ -15,7 +15,7 @@ import numpy as np
 
 from ..core.graph import Graph
 from ..core.types import type_of
-from .frame import Frame
+from .frame import STATUS, Frame
 from .given import fitted, rows_fitted
 from .in_place import in_place
 from .memory import aligned, block, empty, parts
@@ -26,6 +26,7 @@ from .target import Target
 from .text import Function, Module, Value
 
 I64 = np.dtype(np.int64)
+DONE = 4  # a loop's status has a fifth number: how many steps it has done
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,15 @@ class Roles:
         The first so many inputs are the first so many outputs of the step before.
     recorded : tuple of int
         Outputs to keep of every step, one after the other.
+    watched : int, optional
+        The output, one float, after whose first NaN or infinity no further step is done.
 
     The inputs after the carried ones are streamed: rows of data, gathered by a list of row numbers.
     """
 
     carried: int
     recorded: tuple[int, ...]
+    watched: int | None = None
 
 
 class Repeat(Program):
@@ -73,7 +77,8 @@ class Repeat(Program):
         sources = [self._entry(f, data, i) for i in range(len(streamed))]
         kept = [self._entry(f, records, i) for i in range(len(self.roles.recorded))]
 
-        def step(s: Value, _: list[Value]) -> list[Value]:
+        def step(carried: list[Value]) -> tuple[Value, list[Value]]:
+            s = carried[0]
             numbers = f.at(rows, f.integer("mul", s, batch), I64)
             left = f.integer("mul", f.integer("sub", Value("%steps", "i64"), s), batch)
             for rows_of, source in zip(copying, sources, strict=True):
@@ -86,10 +91,22 @@ class Repeat(Program):
                 f.copy_bytes(self._byte(f, record, s, size), self._slot(f, self.slot(outputs[number])), size)
             for i in self.swapped:
                 self._swap(f, self.slot(inputs[i]), self.slot(outputs[i]))
-            return []
+            done = f.integer("add", s, 1)
+            more = f.compare("icmp slt", done, Value("%steps", "i64"))
+            return self._unless_failed(f, more), [done]
 
-        f.loop(0, Value("%steps", "i64"), 1, [], step)
+        (done,) = f.repeat([Value("0", "i64")], step)
+        f.store(done, f.at(self._slot(f, STATUS), DONE, I64), I64)
         f.finish()
+
+    def _unless_failed(self, f: Function, more: Value) -> Value:
+        """Return whether there is more to do: not after a result that must be finite and is not."""
+        if self.roles.watched is None:
+            return more
+        watched = self.schedule.outputs[self.roles.watched]
+        value = f.load(self._slot(f, self.slot(watched)), watched.type.dtype)
+        zero = f.binary("fsub", value, value)  # of NaN and infinities NaN
+        return f.binary("and", more, f.compare("fcmp ord", zero, zero))
 
     def _entry(self, f: Function, array: Value, i: int) -> Value:
         place = f.make(f"getelementptr ptr, {array}, i64 {i}", "ptr")
@@ -162,7 +179,9 @@ class Repeating:
         self.constants = [array for _, array in schedule.constants]
 
     def run(self, rows: np.ndarray[Any, Any], steps: int) -> list[np.ndarray[Any, Any]]:
-        """Do so many steps on these rows of the data; return what is recorded, with the steps on a first axis.
+        """Do so many steps, at least one, on these rows of the data; return what is recorded, a row for each step.
+
+        There are fewer rows where the loop has stopped after a watched result that was not finite.
 
         Raises
         ------
@@ -180,7 +199,7 @@ class Repeating:
             "repeat", ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64
         )
         with step.members() as members:
-            status = np.array([0, members.address, 0, 0], np.int64)
+            status = np.array([0, members.address, 0, 0, 0], np.int64)
             arrays = [
                 status,
                 self._work(members.size),
@@ -192,9 +211,10 @@ class Repeating:
             ]
             call(_addresses(arrays), rows.ctypes.data, _addresses(self.described), _addresses(records), steps)
         step.require_success(status)
-        if steps % 2:
+        done = int(status[DONE])
+        if done % 2:
             carried.swap(step.swapped)
-        return records
+        return [record[:done] for record in records]
 
     def _work(self, size: int) -> np.ndarray[Any, Any]:
         """Return the temporary memory of so many threads; in what is before it stand the mini-batch and results."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from .progress import Progress, progress_on
 from .run import Run
 from .steps import SPLIT, Loss, Step, loop
 from .stopping import EarlyStopping
+
+if TYPE_CHECKING:
+    from ..explanation.cause import Cause
 
 _PAUSE = 0.05  # seconds between two looks at what native code does: at progress, at Ctrl-C
 
@@ -85,7 +89,8 @@ def fit(
     Returns
     -------
     Run
-        Ctrl-C ends the training and returns what was learned so far.
+        Ctrl-C ends the training and returns what was learned so far. So does a loss that becomes NaN or infinite, at
+        once, with a RuntimeWarning: the model is that of the last good epoch, and ``run.cause`` the first cause.
 
     Raises
     ------
@@ -120,7 +125,8 @@ def fit(
         require_sound(model, held, held.weighted(loss), batch_size, "the validation data")
     keeper = Keeper(model, early_stopping)
     with progress_on(progress, epochs) as show:
-        stopped = _consume(each, train, held, loss, measures, plateau, keeper, show)
+        stopped, last = _consume(each, train, held, loss, measures, plateau, keeper, show)
+    cause = _cause(last) if stopped == "not finite" else None
     settings = {
         "loss": getattr(loss, "__name__", repr(loss)),
         "optimizer": repr(optimizer),
@@ -129,7 +135,7 @@ def fit(
         "rows": len(train),
         "validation_rows": len(held) if held is not None else 0,
     }
-    return Run(keeper.model, keeper.history, int(seed), settings, stopped, preprocessing)
+    return Run(keeper.model, keeper.history, int(seed), settings, stopped, preprocessing, cause)
 
 
 def _consume(
@@ -141,21 +147,20 @@ def _consume(
     plateau: ReduceOnPlateau | None,
     keeper: Keeper,
     show: Progress,
-) -> str:
-    """Go through the steps; return why they ended."""
+) -> tuple[str, Step | None]:
+    """Go through the steps; return why they ended, and the last one."""
     tally, waiting = Tally(measures), {} if plateau is None else plateau.init()
     stopped, step = "epochs", None
     try:
         for step in each:
+            if not step.sound or (keeper.finite and not step.finite):
+                stopped = "not finite"
+                break
             tally.add(step)
             show.step(step)
             if step.done < 1:
                 continue
             row = tally.row(step)
-            if not np.isfinite(row["loss"]):
-                _warn_diverged(step)
-                stopped = "not finite"
-                break
             if held is not None:
                 row |= evaluate(step.model, held, loss, measures, "val_")
             show.epoch(row)
@@ -173,16 +178,28 @@ def _consume(
     finally:
         each.close()
     keeper.finish()
-    return stopped
+    return stopped, step
 
 
-def _warn_diverged(step: Step) -> None:
+def _cause(step: Step | None) -> Cause | None:
+    """Find and tell what made the last step's loss, or the model after it, NaN or infinite."""
+    if step is None:
+        return None
+    begun = time.perf_counter()
+    try:
+        cause = step.cause
+    except KeyboardInterrupt:
+        cause = None
+    found = f"\n{cause}\n  (Found in {time.perf_counter() - begun:.1f} s.)" if cause else ""
+    bad = step.loss if step.losses is None else np.ravel(step.losses)[-1]
+    became = "a parameter is no longer finite" if np.isfinite(bad) else f"the loss became {bad:g}"
     warnings.warn(
-        f"the loss became {step.loss} in epoch {step.epoch} at rate {step.rate:g}; the training ended and the model of "
-        f"the epoch before was kept. Try a smaller learning rate, scaled inputs, or clip_norm=1.0 in the optimiser",
+        f"{became} in epoch {step.epoch} at rate {step.rate:g}; the training ended, and the last good model was "
+        f"kept.{found}",
         RuntimeWarning,
-        stacklevel=4,
+        stacklevel=3,
     )
+    return cause
 
 
 def _inside(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Inside:

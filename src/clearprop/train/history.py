@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .journal import all_finite
 from .metrics import Metric
 from .steps import Step
 from .stopping import EarlyStopping
@@ -47,6 +48,7 @@ class Keeper:
 
     def __init__(self, model: Any, stopping: EarlyStopping | None) -> None:
         self.model, self.stopping = model, stopping
+        self.finite = all_finite(model)  # else what is not finite belongs to it
         self.history: dict[str, list[float]] = {}
         self.best: float | None = None
         self.best_model: Any = None

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core import tree
 from .storage import read_file, write_file
+
+if TYPE_CHECKING:
+    from ..explanation.cause import Cause
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +31,8 @@ class Run:
         Why it ended: "epochs", "early stopping", "interrupted" or "not finite".
     preprocessing : Module or None
         What turns raw data into the model's inputs.
+    cause : Cause or None
+        What made the first NaN or infinity, if that has ended the training: print it. It is not saved.
     """
 
     model: Any
@@ -36,6 +41,7 @@ class Run:
     settings: dict[str, Any] = field(default_factory=dict)
     stopped: str = "epochs"
     preprocessing: Any = None
+    cause: Cause | None = None
 
     def save(self, path: str | Path) -> None:
         """Write the run to one safetensors file; what was there stays until the new file is complete.

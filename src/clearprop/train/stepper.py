@@ -6,8 +6,9 @@ loss, and the prediction if it is wanted: forward pass, loss, backpropagation an
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,7 +43,7 @@ class Stepper(ABC):
     ) -> None:
         self.loss, self.optimizer, self.noise, self.keep = loss, optimizer, noise, keep_predictions
         self.data = [data.x, data.y] + ([] if data.weight is None else [data.weight])
-        state = optimizer.init(model)
+        self.given, state = model, optimizer.init(model)
         parameters = tree.paths(model)
         self.names = [*parameters, *(f"state.{p}" for p in tree.paths(state))]
         self.parameters = len(parameters)
@@ -61,7 +62,18 @@ class Stepper(ABC):
 
     @abstractmethod
     def run(self, rows: np.ndarray[Any, Any], size: int) -> tuple[Any, Any]:
-        """Do steps of ``size`` rows each; return the loss of each step, and all predictions if they are kept."""
+        """Do steps of ``size`` rows each; return the loss of each step, and all predictions if they are kept.
+
+        The first loss that is not finite is the last one: no step is done after it.
+        """
+
+    @abstractmethod
+    def again(self, leaves: Sequence[np.ndarray[Any, Any]]) -> Stepper:
+        """Return another stepper of the same steps, which goes on from these values."""
+
+    def first(self) -> list[np.ndarray[Any, Any]]:
+        """Return the values before the first step."""
+        return [np.asarray(leaf) for leaf in tree.leaves((self.given, self.optimizer.init(self.given)))]
 
     def model(self) -> Any:
         """Return the model now, a copy."""
@@ -135,7 +147,15 @@ class Interpreted(Stepper):
             self.leaves = [np.asarray(r) for r in results[:n]]
             losses.append(results[n])
             predictions += results[n + 1 :]
+            if not np.isfinite(results[n]):
+                break
         return np.array(losses), np.concatenate(predictions) if self.keep else None
+
+    def again(self, leaves: Sequence[np.ndarray[Any, Any]]) -> Interpreted:
+        """Return the same graphs with other values."""
+        other = copy.copy(self)
+        other.leaves = [leaf.copy() for leaf in leaves]
+        return other
 
 
 class Native(Stepper):
@@ -157,7 +177,7 @@ class Native(Stepper):
         from ..compile.repeat import Roles
 
         n = len(self.leaves)
-        return Roles(n, (n, n + 1) if self.keep else (n,))
+        return Roles(n, (n, n + 1) if self.keep else (n,), watched=n)
 
     def prepare(self, sizes: Iterable[int]) -> None:
         """Make the machine code for these sizes of batches, side by side."""
@@ -177,3 +197,13 @@ class Native(Stepper):
         records = self.runs[size].run(rows, len(rows) // size)
         self.leaves = self.carried.now
         return records[0], records[1].reshape(-1, *records[1].shape[2:]) if self.keep else None
+
+    def again(self, leaves: Sequence[np.ndarray[Any, Any]]) -> Native:
+        """Return the same machine code with other values."""
+        from ..compile.repeat import Carried
+
+        other = copy.copy(self)
+        other.carried = Carried(leaves)
+        other.runs = {size: run.step.begin(other.carried, run.data) for size, run in self.runs.items()}
+        other.leaves = other.carried.now
+        return other

@@ -6,11 +6,12 @@ loss, backpropagation and the optimiser's update together.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,8 +24,12 @@ from ..nn.context import INFERENCE, Context, apply
 from ..ops.random import fold_in, key, permutation
 from ..optim import LBFGS, Optimizer
 from .data import Samples, samples
+from .journal import Journal, all_finite
 from .mistakes import require_no_target_among_inputs, require_sound
 from .stepper import Interpreted, Native, Stepper
+
+if TYPE_CHECKING:
+    from ..explanation.cause import Cause
 
 Loss = Callable[..., Any]
 
@@ -58,7 +63,9 @@ class Step:
     prediction, target : array or None
         Of the mini-batch, before the update; kept if asked for.
     losses : array or None
-        Of each mini-batch, where this is more than one.
+        Of each mini-batch, where this is more than one. The first that is not finite is the last.
+    finite : bool
+        Whether the model after it holds neither NaN nor infinities; looked at where `fit` ends an epoch.
     """
 
     epoch: int
@@ -72,6 +79,9 @@ class Step:
     prediction: Any = None
     target: Any = None
     losses: Any = None
+    finite: bool = True
+    examine: Callable[[], Cause | None] | None = None
+    _cause: Cause | None = None
 
     @cached_property
     def model(self) -> Any:
@@ -82,6 +92,23 @@ class Step:
     def state(self) -> Any:
         """The optimiser's state after the update."""
         return self.take_state()
+
+    @property
+    def sound(self) -> bool:
+        """Whether all its losses are finite."""
+        return math.isfinite(self.loss) or (self.losses is not None and bool(np.isfinite(self.losses).all()))
+
+    @property
+    def cause(self) -> Cause | None:
+        """What made its loss, or the model after it, NaN or infinite; None if both are finite.
+
+        To find it the training is done again up to the step that was the first to go wrong, and that step with NumPy.
+        It begins at the start, or at a state that was kept about a second before, where those are small.
+        """
+        if self.examine is not None:
+            examine, self.examine = self.examine, None
+            self._cause = None if self.sound and all_finite(self.model) else examine()
+        return self._cause
 
 
 def steps(
@@ -118,7 +145,8 @@ def steps(
     Yields
     ------
     Step
-        After each update; whoever stops consuming stops the training.
+        After each update; whoever stops consuming stops the training. Nothing is raised where the loss becomes NaN or
+        infinite: look at ``step.loss``, and ask ``step.cause`` for the first cause.
 
     Examples
     --------
@@ -174,9 +202,14 @@ def mini_batches(
 ) -> Iterator[Step]:
     """Yield a step for each mini-batch of epochs that are shuffled anew; or one for ``pause`` seconds of them."""
     number, n, stride = 0, len(data), 1
+
+    def shuffled(epoch: int) -> Array:
+        return data.numbers(permutation(fold_in(order, epoch + 1), n))
+
+    journal = Journal(stepper, shuffled, n, batch_size)
     stepper.prepare({min(batch_size, n), n % batch_size or batch_size})
     for epoch in range(1, epochs + 1):
-        rows, start = data.numbers(permutation(fold_in(order, epoch), n)), 0
+        rows, start = shuffled(epoch - 1), 0
         while start < n:
             size = min(batch_size, n - start)
             count = min(stride, (n - start) // size)
@@ -185,16 +218,25 @@ def mini_batches(
             losses, predictions = stepper.run(taken, size)
             if pause:
                 stride = max(1, min(2 * stride, round(pause * count / (time.perf_counter() - begun))))
-            start, number = start + len(taken), number + count
+            taken = taken[: size * len(losses)]
+            start, number = start + len(taken), number + len(losses)
             target = None if pause and predictions is None else data.y[taken]
             loss = float(np.mean(losses))
             take = (stepper.model, stepper.state)
             step = Step(epoch, number, start / n, len(taken), loss, rate, *take, predictions, target, losses)
+            step.examine = partial(_replayed, journal, number)
+            if not step.sound and journal.failed is None:
+                journal.failed = number
+            if pause and start == n:
+                step.finite = all_finite(stepper.leaves[: stepper.parameters])
             if not pause:
                 step.model, step.state  # noqa: B018  # takes its copies before the next step
             yield step
             if "state" in step.__dict__:
                 stepper.rate_factor = step.state["rate_factor"]
+                journal.factor(number, float(stepper.rate_factor))
+            if journal.due():
+                journal.mark(number)
 
 
 def try_loss(model: Any, data: Samples, loss: Loss) -> None:
@@ -210,20 +252,50 @@ def try_loss(model: Any, data: Samples, loss: Loss) -> None:
 def full_batch(
     model: Any, data: Samples, loss: Loss, optimizer: LBFGS, epochs: int, noise: Array, keep_predictions: bool
 ) -> Iterator[Step]:
-    """Yield a step for each iteration of L-BFGS on all samples; each counts as an epoch."""
+    """Yield a step for each iteration of L-BFGS on all samples; each counts as an epoch.
 
+    If the loss or its gradient is not finite where it starts, there is one step, which changes nothing.
+    """
+    first: list[bool] = []  # whether the first loss and gradient were finite
+
+    def step_at(number: int, model: Any, value: float) -> Step:
+        prediction = apply(model, data.x, INFERENCE) if keep_predictions else None
+        step = Step(
+            number, number, 1.0, len(data), float(value), 1.0, partial(_same, model), dict, prediction, data.y
+        )
+        step.examine = partial(_of_cost, loss, model, data, noise)
+        return step
+
+    @value_and_grad
     def cost(model: Any) -> Array:
         context = Context(training=True, rng=noise)  # the same noise each time: the function must not change
         return loss(apply(model, data.x, context), data.y, data.weight)
 
-    for number, (new, value) in enumerate(optimizer.iterate(value_and_grad(cost), model), start=1):
-        prediction = apply(new, data.x, INFERENCE) if keep_predictions else None
-        step = Step(
-            number, number, 1.0, len(data), float(value), 1.0, partial(_same, new), dict, prediction, data.y
-        )
-        yield step
+    def noted(model: Any) -> tuple[Any, Any]:
+        value, gradient = cost(model)
+        first.append(bool(np.isfinite(value)) and all_finite(gradient))
+        return value, gradient
+
+    number = 0
+    for number, (new, value) in enumerate(optimizer.iterate(noted, model), start=1):
+        yield step_at(number, new, value)
         if number == epochs:
             return
+    if not number and first and not first[0]:
+        yield step_at(1, model, np.nan)
+
+
+def _replayed(journal: Journal, number: int) -> Cause | None:
+    from .replay import cause_of_step  # loaded only when there is something to explain
+
+    return cause_of_step(journal, number)
+
+
+def _of_cost(loss: Loss, model: Any, data: Samples, noise: Array) -> Cause | None:
+    from .replay import cause_of_cost
+
+    context = Context(training=True, rng=noise)
+    return cause_of_cost(loss, model, data.x, data.y, data.weight, context)
 
 
 def _same(model: Any) -> Any:
