@@ -129,7 +129,7 @@ class SampleShares(Printed):
         weight = place(self.name, self.index)
         head = f"{weight}: ∂L/∂w = {number(self.gradient)}, from {n} sample{'s' * (n != 1)}"
         lines = [head, *(f"  {line}" for line in columns(rows))]
-        lines.append(f"sum = gradient: relative error {number(self.error, 1)}{self._says()}")
+        lines += wrapped(f"sum = gradient: relative error {number(self.error, 1)}{self._says()}")
         return lines + ([] if moved is None else moved.lines())
 
     def _row(self, label: str, loss: str, g: float, share: float | None) -> tuple[str, ...]:

@@ -204,8 +204,11 @@ class _Telling:
             norm = float(global_norm(gradient))
             factor = self.o.clip_norm / max(norm, self.o.clip_norm)
             gradient = clip_by_norm(gradient, self.o.clip_norm)
-            says = f"all gradients times {number(factor)}: their norm is {number(norm)}"
-            g = self.say("g", self._of(gradient), f"{says}, at most {number(self.o.clip_norm)} is allowed")
+            g = self.say(
+                "g",
+                self._of(gradient),
+                f"times {number(factor)}: the joint norm, {number(norm)}, may be {number(self.o.clip_norm)}",
+            )
         return g
 
     def _of(self, gradient: Any) -> float:
