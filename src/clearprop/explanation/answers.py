@@ -153,7 +153,7 @@ class Answers:
         return jacobian_of(self.record, self.layers, of, to, sample)
 
     def integrated_gradients(
-        self, baseline: Any = None, output: Any = None, steps: int = 512, tolerance: float = 1e-6
+        self, baseline: Any = None, output: Any = None, steps: int = 512, tolerance: float = 1e-5
     ) -> IntegratedGradients:
         """Return what each input accounts for in ŷ(x) − ŷ(baseline): the attributions add up to it.
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..core.types import is_float
 from ..transform.forward import pushforward
-from .columns import Printed, Row, columns, gap, number, percent, signed
+from .columns import Printed, Row, columns, gap, number, others, percent, signed
 from .layers import Layer
 from .record import Record
 
@@ -79,11 +79,8 @@ class LayerBlame(Printed):
             cells = (number(size[j]), percent(size[j], size.sum()), signed(signed_sum[j]))
             rows.append((str(j), *cells, signed(credit[j]) if paired else ""))
         if len(size) > len(shown):
-            rows.append(
-                self._row(
-                    f"{len(size) - len(shown)} others", np.setdiff1d(np.arange(len(size)), shown), paired
-                )
-            )
+            rest = np.setdiff1d(np.arange(len(size)), shown)
+            rows.append(self._row(others(len(rest)), rest, paired))
         rows.append(self._row("sum", np.arange(len(size)), paired, float(self.credit.sum())))
         up = f"layer {self.number} {self.name}: {self.kind}".rstrip()
         return [up, *(f"  {line}" for line in columns(rows))]
@@ -91,7 +88,7 @@ class LayerBlame(Printed):
     def _row(self, label: str, which: Any, paired: bool, total: float | None = None) -> tuple[str, ...]:
         size, whole = float(self.magnitude[:, which].sum()), float(self.magnitude.sum())
         credit = total if total is not None else float(self.credit[:, which].sum()) if paired else None
-        cells = (number(size), percent(size, whole), signed(float(self.delta[:, which].sum())))
+        cells = (number(size), percent(size, whole), signed(float(self.delta[:, which].sum()), scale=size))
         return (label, *cells, "" if credit is None else signed(credit))
 
 
@@ -151,7 +148,7 @@ class Blame(Printed):
         left = len(self.samples) - len(shown)
         if left:
             rest = float(np.sum(np.delete(self.samples, shown)))
-            rows.append((f"{left} others", number(rest), percent(rest, self.loss)))
+            rows.append((others(left), number(rest), percent(rest, self.loss)))
         total = float(self.samples.sum())
         rows.append(("sum", number(total), percent(total, self.loss)))
         return [f"  {line}" for line in columns(rows)]

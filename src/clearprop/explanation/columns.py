@@ -35,13 +35,13 @@ def number(value: float, digits: int = 6) -> str:
     return f"{float(value) + 0.0:.{digits}g}"
 
 
-def signed(value: float, digits: int = 6) -> str:
-    """Return a number with its sign, whichever it is; zero has none.
+def signed(value: float, digits: int = 6, scale: float = 0.0) -> str:
+    """Return a number with its sign, whichever it is; zero has none, nor has what is rounding beside a scale.
 
-    >>> signed(0.5), signed(-0.5), signed(0.0)
-    ('+0.5', '-0.5', '0')
+    >>> signed(0.5), signed(-0.5), signed(0.0), signed(1e-17, scale=1.0)
+    ('+0.5', '-0.5', '0', '0')
     """
-    return f"{float(value):+.{digits}g}" if value else "0"
+    return f"{float(value):+.{digits}g}" if abs(value) > 1e-15 * scale or np.isnan(value) else "0"
 
 
 def percent(part: float, whole: float) -> str:
@@ -51,6 +51,15 @@ def percent(part: float, whole: float) -> str:
     ('12.5 %', '-200.0 %', '')
     """
     return f"{100 * part / whole:.1f} %" if whole and np.isfinite(part / whole) else ""
+
+
+def others(count: int) -> str:
+    """Return how the rows that are not shown are called.
+
+    >>> others(1), others(12)
+    ('1 other', '12 others')
+    """
+    return f"{count} other{'s' * (count != 1)}"
 
 
 def place(name: str, index: Sequence[int]) -> str:

@@ -4,27 +4,26 @@ aⱼ = (xⱼ − bⱼ)·∫₀¹ ∂f/∂xⱼ(b + α(x − b)) dα, so that Σ�
 Sundararajan, Taly, Yan: "Axiomatic attribution for deep networks" (2017), eq. 1 and proposition 1.
 
 The integral is taken in panels with Gauss and Legendre's points. Completeness holds on each panel as well, and
-tells which one to halve: where an activation has its kink.
+tells which one to halve: where an activation has its kink. Each sample has panels of its own.
 """
 
 from __future__ import annotations
 
-import heapq
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..core.errors import SettingError
-from ..core.interpret import evaluate
+from ..core.interpret import evaluate, read
 from ..core.types import Array
 from ..transform.reverse import pullback
-from .columns import Printed, columns, number, percent, signed
+from .columns import Printed, columns, number, others, percent, signed
 from .independence import model_graph, require_independent
 from .record import Record
 from .variants import input_name, output_index, output_name, require_float_inputs
 
-_POINTS = 8  # of a panel
+_POINTS = 4  # of a panel
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -94,7 +93,7 @@ class IntegratedGradients(Printed):
             rows.append((input_name(int(j), self.x[i].shape), *cells, percent(float(a[j]), total)))
         if a.size > k:
             rest = float(np.sum(np.delete(a, shown)))
-            rows.append((f"{a.size - k} others", "", "", signed(rest), percent(rest, total)))
+            rows.append((others(a.size - k), "", "", signed(rest), percent(rest, total)))
         rows.append(("sum", "", "", signed(float(np.sum(a))), ""))
         y = output_name(self.outputs[i])
         ends = f"{number(self.value[i])} at x, {number(self.value_at_baseline[i])} at the baseline"
@@ -102,7 +101,7 @@ class IntegratedGradients(Printed):
 
 
 def integrated_gradients_of(
-    record: Record, baseline: Any = None, output: Any = None, steps: int = 512, tolerance: float = 1e-6
+    record: Record, baseline: Any = None, output: Any = None, steps: int = 512, tolerance: float = 1e-5
 ) -> IntegratedGradients:
     """Return the integrated gradients of every sample."""
     require_float_inputs(record, "integrated gradients")
@@ -117,12 +116,12 @@ def integrated_gradients_of(
         return array if record.samples is not None else array[None]
 
     return IntegratedGradients(
-        attributions=rows(total),
+        attributions=total,
         x=rows(record.x),
         baseline=rows(start),
         outputs=path.outputs,
-        value=path.at(1.0),
-        value_at_baseline=path.at(0.0),
+        value=path.at(np.ones(())),
+        value_at_baseline=path.at(np.zeros(())),
         points=path.points,
         tolerance=tolerance,
     )
@@ -143,62 +142,100 @@ def _scale(differences: Any) -> float:
     return float(np.max(np.abs(differences), initial=0)) or 1.0
 
 
+class _Panel(NamedTuple):
+    """A part of one sample's line: its ends, f at them, its attributions and by how much these miss f's change."""
+
+    miss: float
+    a: float
+    b: float
+    at_a: float
+    at_b: float
+    part: Any
+
+
 class _Path:
-    """The straight line from the baseline to x, of all samples at once."""
+    """The straight lines from the baselines to x: all samples at once, each at a point of its own."""
 
     def __init__(self, record: Record, start: Array, output: Any) -> None:
         self.record, self.start, self.points = record, start, 0
         self.graph, self.parameters = model_graph(record), [record.value(v) for v in record.graph.inputs[:-1]]
-        n = 1 if record.samples is None else record.samples
-        self.outputs = tuple(output_index(record, output, i) for i in range(n))
-        numbers = [()] if record.samples is None else [(i,) for i in range(n)]
+        self.n = 1 if record.samples is None else record.samples
+        self.outputs = tuple(output_index(record, output, i) for i in range(self.n))
+        numbers = [()] if record.samples is None else [(i,) for i in range(self.n)]
         self.where = tuple(np.array([(*i, *o) for i, o in zip(numbers, self.outputs, strict=True)]).T)
         self.seed = np.zeros_like(record.prediction)
         self.seed[self.where or ()] = 1
-        self.values: dict[float, Any] = {}
+        self.total = np.zeros((self.n, *self._rows(start).shape[1:]), start.dtype)
 
-    def _pass(self, alpha: float) -> tuple[Any, Any]:
-        x = (self.start + alpha * (self.record.x - self.start)).astype(self.start.dtype)
-        values = evaluate(self.graph, [*self.parameters, self.record.x if alpha == 1 else x])
+    def _rows(self, array: Array) -> Array:
+        return array if self.record.samples is not None else array[None]
+
+    def _along(self, numbers: Array) -> Array:
+        """Return a number for each sample, shaped to multiply x."""
+        return numbers.reshape(self.n, *[1] * (self._rows(self.start).ndim - 1))
+
+    def _pass(self, alpha: Array) -> tuple[Any, Any]:
+        """Return all values, and f, float[n], where each sample is at its own α."""
+        x, start = self._rows(self.record.x), self._rows(self.start)
+        along = self._along(alpha)
+        at = np.where(along == 1, x, start + along * (x - start)).astype(x.dtype)
+        values = evaluate(self.graph, [*self.parameters, at if self.record.samples is not None else at[0]])
         out: Any = self.graph.outputs[0]
-        return values, np.atleast_1d(values[out][self.where or ()])
+        return values, np.atleast_1d(read(values, out)[self.where or ()])
 
-    def at(self, alpha: float) -> np.ndarray[Any, Any]:
-        """Return f at a point of the line: float[n]."""
-        if alpha not in self.values:
-            self.values[alpha] = self._pass(alpha)[1]
-        return np.asarray(self.values[alpha])
+    def at(self, alpha: Array) -> np.ndarray[Any, Any]:
+        """Return f, float[n]."""
+        return np.asarray(self._pass(np.broadcast_to(alpha, self.n))[1], np.float64)
 
-    def panel(self, a: float, b: float) -> tuple[Any, Any]:
-        """Return the attributions of a part of the line, and by how much they miss its change: float[n]."""
+    def panels(self, a: Array, b: Array, at_a: Array, at_b: Array) -> list[_Panel]:
+        """Return a panel for each sample."""
         nodes, weights = np.polynomial.legendre.leggauss(_POINTS)
-        total = np.zeros_like(self.start)
+        slopes = np.zeros_like(self.total)
         for node, weight in zip(nodes, weights, strict=True):
             values, _ = self._pass(0.5 * (a + b + (b - a) * node))
             with np.errstate(all="ignore"):
                 slope = pullback(self.graph, values, [self.seed], [self.graph.inputs[-1]])[0]
             if slope is not None:
-                total += slope * float(0.5 * (b - a) * weight)
+                slopes += self._rows(slope) * self._along(0.5 * (b - a) * weight).astype(slopes.dtype)
         self.points += _POINTS
-        part = total * (self.record.x - self.start)
-        rows = part.reshape(len(self.outputs), -1).sum(axis=1)
-        return part, rows - (self.at(b) - self.at(a))
+        parts = slopes * self._rows(self.record.x - self.start)
+        miss = parts.reshape(self.n, -1).sum(axis=1) - (at_b - at_a)
+        rows = zip(miss.tolist(), a.tolist(), b.tolist(), at_a.tolist(), at_b.tolist(), parts, strict=True)
+        return [_Panel(*row) for row in rows]
 
     def integrate(self, steps: int, tolerance: float) -> np.ndarray[Any, Any]:
-        """Return the attributions: halve the panel that misses most until all close."""
-        room = tolerance * _scale(self.at(1.0) - self.at(0.0))
-        panels = [self._entry(0.0, 1.0)]
-        while self.points + 2 * _POINTS <= steps and not self._closed(panels, room):
-            _, a, b, _, _ = heapq.heappop(panels)
+        """Return the attributions: of each sample, halve the panel that misses most until all close.
+
+        Half of the room for error is for panels that are settled, by their lengths; the other half for the rest.
+        """
+        first, last = self.at(np.zeros(())), self.at(np.ones(()))
+        room = 0.5 * tolerance * _scale(last - first)
+        waiting: list[list[_Panel]] = [[] for _ in range(self.n)]
+
+        def keep(i: int, panel: _Panel) -> None:
+            if abs(panel.miss) <= room * (panel.b - panel.a):
+                self.total[i] += panel.part
+            else:
+                waiting[i].append(panel)
+
+        for i, panel in enumerate(self.panels(np.zeros(self.n), np.ones(self.n), first, last)):
+            keep(i, panel)
+        while self.points + 2 * _POINTS <= steps:
+            missing = [i for i, own in enumerate(waiting) if sum(abs(p.miss) for p in own) > room]
+            if not missing:
+                break
+            ends = np.ones((4, self.n))  # those that are closed stay at x
+            for i in missing:
+                waiting[i].sort(key=lambda panel: abs(panel.miss))
+                ends[:, i] = waiting[i].pop()[1:5]
+            a, b, at_a, at_b = ends
             middle = 0.5 * (a + b)
-            heapq.heappush(panels, self._entry(a, middle))
-            heapq.heappush(panels, self._entry(middle, b))
-        return np.asarray(sum(part for _, _, _, part, _ in panels))
-
-    def _entry(self, a: float, b: float) -> tuple[float, float, float, Any, Any]:
-        part, misses = self.panel(a, b)
-        return -float(np.max(np.abs(misses), initial=0)), a, b, part, misses
-
-    @staticmethod
-    def _closed(panels: Any, room: float) -> bool:
-        return bool(np.max(sum(np.abs(misses) for *_, misses in panels)) <= room)
+            between = self.at(middle)
+            halves = self.panels(a, middle, at_a, between), self.panels(middle, b, between, at_b)
+            for i in missing:
+                for half in halves:
+                    keep(i, half[i])
+        for i, own in enumerate(waiting):
+            for panel in own:
+                self.total[i] += panel.part
+        return self.total

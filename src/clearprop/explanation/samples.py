@@ -10,7 +10,7 @@ import numpy as np
 from ..api import jvp
 from ..core import tree
 from .by_sample import element_of, of_element
-from .columns import Printed, columns, gap, number, percent, place, signed, wrapped
+from .columns import Printed, columns, gap, number, others, percent, place, signed, wrapped
 from .movement import Movement
 from .record import Record
 from .update import described
@@ -123,7 +123,7 @@ class SampleShares(Printed):
             )
         left = None if moved is None else float(np.sum(np.delete(moved.shares, shown)))
         if n > len(shown):
-            rows.append(self._row(f"{n - len(shown)} others", "", self.rest, left))
+            rows.append(self._row(others(n - len(shown)), "", self.rest, left))
         total = float(np.sum(self.each))
         rows.append(self._row("sum", "", total, None if moved is None else float(np.sum(moved.shares))))
         weight = place(self.name, self.index)

@@ -89,7 +89,7 @@ class Sensitivity(Printed):
         line = f"the largest difference of all {self.slope.size} inputs is {number(worst, 2)}"
         eps = np.finfo(self.slope.dtype).eps
         if worst <= 64 * eps * (1 + abs(self.value)) or not half:
-            return [f"{line}: rounding alone, so within ε the output is a straight line"]
+            return [f"{line}: rounding, as of a straight line"]
         falls = number(worst / half, 2)
         return [
             line,
