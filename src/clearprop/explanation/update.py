@@ -268,7 +268,8 @@ class ModelUpdate(Printed):
     ----------
     optimizer : Optimizer
     model : Module
-        After the update, to the bit what a step of training with these samples gives in this dtype.
+        After the update: to the bit what a step of training gives with these samples, in their order and in this
+        dtype, and with ``backend="numpy"``; native code sums in another order.
     state : dict
         Of the optimiser, after it.
     sizes : tuple of Sizes
