@@ -217,11 +217,14 @@ def ranked(x: Any) -> Any:
     return x * (x > np.sort(x, axis=0)[2])
 
 
-def paired(x: Any) -> Any:
-    return x + np.concatenate([0 * x[:5], x[3:4]])
+def feels(one: int, other: int) -> Callable[[Any], Any]:
+    """Return a layer in which one sample alone feels one other."""
+    where = np.zeros((6, 6))
+    where[one, other] = 1
+    return lambda x: x + where @ x
 
 
-MIXERS = {"centred": centred, "ranked": ranked, "one pair": paired}
+MIXERS = {"centred": centred, "ranked": ranked, "5 feels 3": feels(5, 3), "1 feels 3": feels(1, 3)}
 
 
 @pytest.mark.parametrize("name", MIXERS)
@@ -236,8 +239,8 @@ def test_samples_that_depend_on_each_other_are_refused(name: str, asked: str) ->
     }
     with pytest.raises(SettingError, match="not independent: the prediction for sample") as caught:
         calls[asked]()
-    if name == "one pair":
-        assert "sample 5 changes" in str(caught.value)
+    if "feels" in name:
+        assert f"sample {name[0]} changes" in str(caught.value)
 
 
 @pytest.mark.parametrize(
