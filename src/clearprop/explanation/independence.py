@@ -58,7 +58,7 @@ def _moved(record: Record, rng: np.random.Generator, chosen: Any) -> np.ndarray[
     others = x[rng.integers(0, len(x), len(own))]
     if x.dtype.kind == "f":
         spread = np.std(x) or 1.0
-        others = (0.5 * (own + others) + spread * rng.standard_normal(own.shape)).astype(x.dtype)
+        others = (0.5 * (own + others) + spread * rng.standard_normal(own.shape[1:])).astype(x.dtype)
     x[chosen] = others
     after, watched = predicted(record, x), np.flatnonzero(~chosen)
     if before.dtype.kind != "f":
