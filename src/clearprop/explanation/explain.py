@@ -11,6 +11,7 @@ import numpy as np
 from ..core.errors import SettingError
 from ..core.traced import Traced
 from ..nn.context import Context
+from .answers import Answers
 from .layers import Layer, layers_of, parameter, quantity
 from .quantity import Quantity
 from .record import Record, X, record
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from .ledger import Ledger
 
 
-class Explanation:
+class Explanation(Answers):
     """One forward and one backward pass, in numbers. Made by `explain`.
 
     Attributes
