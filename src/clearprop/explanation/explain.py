@@ -17,6 +17,7 @@ from .record import Record, X, record
 
 if TYPE_CHECKING:
     from .ledger import Ledger
+    from .sheet import Sheet
 
 
 class Explanation:
@@ -146,6 +147,39 @@ class Explanation:
         from .ledger import paths
 
         return paths(self.record, self.layers, name, index, k, detail)
+
+    def table(self, sample: int | None = None, *, digits: int = 6, most: int = 6) -> Sheet:
+        """Return every number of the pass, layer by layer, as tables: they print, and are HTML in a notebook.
+
+        Parameters
+        ----------
+        sample : int, optional
+            Values of this sample alone. Gradients of parameters are those of the batch, as they say.
+        digits : int
+            Significant ones.
+        most : int
+            Of samples, neurons and rows of weights so many are shown, and how many are left out is said.
+
+        Raises
+        ------
+        SettingError
+            If there is no such sample.
+
+        Examples
+        --------
+        >>> import numpy as np, clearprop as cp
+        >>> model = cp.nn.Dense(2, 1, weight=[[1.0], [-1.0]], bias=[0.5])
+        >>> e = cp.explain(model, cp.losses.half_squared_error, np.array([[1.0, 2.0]]), np.array([[0.0]]))
+        >>> print(e.table().title)
+        L = 0.125, one sample
+        """
+        from .table import table
+
+        return table(self, sample, digits, most)
+
+    def _repr_html_(self) -> str:
+        """Return the tables as static HTML, for notebooks."""
+        return self.table().html()
 
     def __repr__(self) -> str:
         n = self.record.samples or 1
