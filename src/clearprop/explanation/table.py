@@ -69,8 +69,8 @@ class _Writer:
     # ---- layers
 
     def layer(self, layer: Layer) -> Part:
-        what = getattr(layer.call.layer, "activation", None)
-        named = f", {what.__name__}" if hasattr(what, "__name__") else ""
+        what = getattr(getattr(layer.call.layer, "activation", None), "__name__", "")
+        named = f", {what}" if what else ""
         title = f"Layer {layer.number}: {layer.name or 'the model'}, {layer.kind}{named}"
         grids = [self.values("input", [layer.inputs, layer.dinputs])]
         if layer.z.shape == layer.a.shape:
