@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .api import check_grads, grad, hessian, hvp, jit, jvp, make_graph, profile, show, value_and_grad, vjp
     from .compile.threads import get_threads, set_threads
     from .core import errors, tree
+    from .explanation.classroom import worksheet
     from .explanation.explain import Explanation, explain
     from .ops.activations import (
         elu,
@@ -48,6 +49,7 @@ else:
             "api": "check_grads grad hessian hvp jit jvp make_graph profile show value_and_grad vjp",
             "compile.threads": "get_threads set_threads",
             "core": "errors tree",
+            "explanation.classroom": "worksheet",
             "explanation.explain": "Explanation explain",
             "ops.activations": "elu erf gelu identity leaky_relu log_sigmoid relu sigmoid silu softplus tanh",
             "ops.composite": "log_softmax logsumexp softmax stop_gradient",
@@ -111,4 +113,5 @@ __all__ = [
     "tree",
     "value_and_grad",
     "vjp",
+    "worksheet",
 ]

@@ -26,29 +26,39 @@ class Cost:
 
     Attributes
     ----------
-    value, slope : callable
-        Of the last layer's activations and the targets, both with samples as columns: C, and ∇C.
-    symbols, slope_symbols : callable
+    value : callable
+        Of the last layer's activations and the targets, both with samples as columns: C.
+    symbols : callable
         The same in symbols: of Symbol aᴸ and the shape [outputs, samples].
+    per : callable
+        Of that shape: the numerator and the denominator of what (a − y) is multiplied by in ∇C.
     first : callable or None
-        What is applied to the outputs first: softmax, of logits. Then ``slope`` is by the logits.
+        What is applied to the outputs first: softmax, of logits. Then ∇C is by the logits.
     first_symbol : str
         And its name.
     """
 
     value: Callable[[Columns, Columns], Any]
-    slope: Callable[[Columns, Columns], Columns]
     symbols: Callable[[Symbol, tuple[int, int]], Part]
-    slope_symbols: Callable[[Symbol, tuple[int, int]], Part]
+    per: Callable[[tuple[int, int]], tuple[int, int]]
     first: Callable[[Columns], Columns] | None = None
     first_symbol: str = ""
 
+    def slope(self, p: Columns, y: Columns) -> Columns:
+        """Return ∇C: p − y, times a number."""
+        top, below = self.per(p.shape)
+        return np.asarray(top * (p - y) / below)
 
-def _over(top: str, n: int) -> Part | None:
+    def slope_symbols(self, a: Symbol, shape: tuple[int, int]) -> Part:
+        """Return ∇C in symbols."""
+        return _minus(a, over(*self.per(shape)))
+
+
+def over(top: int, n: int) -> Part | None:
     """Return top/n, and nothing for 1/1."""
     if n == 1:
-        return None if top == "1" else Number(int(top))
-    return Fraction(Number(int(top)), Number(n))
+        return None if top == 1 else Number(top)
+    return Fraction(Number(top), Number(n))
 
 
 def _sum(n: int) -> Part | None:
@@ -79,11 +89,11 @@ def _half(a: Symbol, shape: tuple[int, int]) -> Row:
 
 
 def _mean(a: Symbol, shape: tuple[int, int]) -> Row:
-    return row(_over("1", shape[0] * shape[1]), _sum(shape[1]), *_squared(a))
+    return row(over(1, shape[0] * shape[1]), _sum(shape[1]), *_squared(a))
 
 
 def _entropy(a: Symbol, shape: tuple[int, int]) -> Row:
-    return row(Sign("−", False), _over("1", shape[1]), _ALL, _Y, Sign("·"), Symbol("ln"), Sign(" ", False), a)
+    return row(Sign("−", False), over(1, shape[1]), _ALL, _Y, Sign("·"), Symbol("ln"), Sign(" ", False), a)
 
 
 def _binary(a: Symbol, shape: tuple[int, int]) -> Row:
@@ -93,7 +103,7 @@ def _binary(a: Symbol, shape: tuple[int, int]) -> Row:
     second = (left, one, Sign("−"), _Y, right, Sign("·"), Symbol("ln"), left, one, Sign("−"), a, right)
     return row(
         Sign("−", False),
-        _over("1", shape[0] * shape[1]),
+        over(1, shape[0] * shape[1]),
         _ALL,
         left,
         *first,
@@ -113,30 +123,22 @@ def _log(p: Columns) -> Columns:
 
 COSTS: dict[Callable[..., Any], Cost] = {
     losses.half_squared_error: Cost(
-        lambda a, y: np.sum((a - y) ** 2) / 2 / a.shape[1],
-        lambda a, y: (a - y) / a.shape[1],
-        _half,
-        lambda a, shape: _minus(a, _over("1", shape[1])),
+        lambda a, y: np.sum((a - y) ** 2) / 2 / a.shape[1], _half, lambda shape: (1, shape[1])
     ),
     losses.mean_squared_error: Cost(
-        lambda a, y: np.sum((a - y) ** 2) / a.size,
-        lambda a, y: 2 * (a - y) / a.size,
-        _mean,
-        lambda a, shape: _minus(a, _over("2", shape[0] * shape[1])),
+        lambda a, y: np.sum((a - y) ** 2) / a.size, _mean, lambda shape: (2, shape[0] * shape[1])
     ),
     losses.cross_entropy: Cost(
         lambda p, y: -np.sum(y * _log(p)) / p.shape[1],
-        lambda p, y: (p - y) / p.shape[1],
         _entropy,
-        lambda p, shape: _minus(p, _over("1", shape[1])),
+        lambda shape: (1, shape[1]),
         _softmax,
         "softmax",
     ),
     losses.log_loss: Cost(
         lambda p, y: -np.sum(y * _log(p) + (1 - y) * _log(1 - p)) / p.size,
-        lambda p, y: (p - y) / p.size,
         _binary,
-        lambda p, shape: _minus(p, _over("1", shape[0] * shape[1])),
+        lambda shape: (1, shape[0] * shape[1]),
         lambda z: np.asarray(sigmoid_of(z)),
         "σ",
     ),

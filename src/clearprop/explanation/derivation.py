@@ -31,7 +31,7 @@ NAMES = {activations.sigmoid: "σ", activations.relu: "ReLU", activations.leaky_
 
 def formulas(e: Explanation, digits: int) -> Formulas:
     """Return the formulas of an explanation, each one checked against its numbers."""
-    writer = _Writer(e, digits)
+    writer = Derivation(e, digits)
     notes = [
         "aˡ = σ(Wˡ aˡ⁻¹ + bˡ) as in Nielsen (2015), chapter 2; C is the loss.",
         "Wˡ has a row for each neuron: it is the transpose of the layer's weight, [n_in, n_out].",
@@ -73,7 +73,7 @@ def slope_of(activation: Any, z: Any) -> Any:
     return computed(lambda v: vjp(activation, v)[1](np.ones(v.shape, np.float64))[0], z)
 
 
-class _Writer:
+class Derivation:
     """Makes equations of layers, each one checked."""
 
     def __init__(self, e: Explanation, digits: int) -> None:
@@ -83,20 +83,25 @@ class _Writer:
     # ---- what is written
 
     def matrix(self, value: Any, up: str = "") -> Matrix:
+        """Return an array as a part."""
         return Matrix(np.asarray(value), self.digits, up)
 
     def equation(self, *sides: Part | Columns) -> Equation:
+        """Return sides that are equal; arrays are written as matrices."""
         return Equation(tuple(self.matrix(s) if isinstance(s, np.ndarray) else s for s in sides))
 
     def symbol(self, base: str, layer: Layer, back: int = 0) -> Symbol:
+        """Return a symbol with the number of its layer."""
         return Symbol(base, str(layer.number - back))
 
     def title(self, layer: Layer) -> str:
+        """Return what a layer is called in a heading."""
         return f"layer {layer.number}, {layer.name or 'the model'}: {layer.kind}"
 
     # ---- forward
 
     def forward(self, layer: Layer) -> Section:
+        """Return z and a of a layer."""
         title = f"Forward, {self.title(layer)}"
         a = self.symbol("a", layer)
         if layer.variables["a"] is layer.variables["inputs"]:
@@ -117,12 +122,14 @@ class _Writer:
         return Section(title, tuple(lines))
 
     def applied(self, layer: Layer) -> Part:
+        """Return σ(z)."""
         z = self.symbol("z", layer)
         if layer.variables["a"] is layer.variables["z"]:
             return z
         return row(Symbol(self.named(layer)), Sign("(", False), z, Sign(")", False))
 
     def named(self, layer: Layer) -> str:
+        """Return what the activation of a layer is called."""
         activation = layer.call.layer.activation
         return NAMES.get(activation) or getattr(activation, "__name__", "φ").replace("<lambda>", "φ")
 
@@ -134,6 +141,7 @@ class _Writer:
         return holds(self.weight(layer) @ columns(layer.inputs) + bias, columns(layer.z))
 
     def weight(self, layer: Layer) -> Columns:
+        """Return the textbook's W, a row for each neuron."""
         return np.asarray(layer.parameters["weight"].value.T)
 
     # ---- the loss
@@ -168,6 +176,7 @@ class _Writer:
         return (cost, p, y) if right else None
 
     def cost(self) -> Section:
+        """Return the loss."""
         c, total = Symbol("C"), Number(self.record.value(self.record.graph.outputs[0]).item(), self.digits)
         known = self.known()
         name = getattr(self.record.loss, "__name__", "loss")
@@ -190,6 +199,7 @@ class _Writer:
     # ---- backward
 
     def backward(self, i: int) -> Section:
+        """Return δ of a layer and the gradients of its parameters."""
         layer = self.layers[i]
         title = f"Backward, {self.title(layer)}"
         by_a = partial("C", self.symbol("a", layer))
@@ -242,6 +252,7 @@ class _Writer:
     def delta(
         self, layer: Layer, arrived: tuple[Part | None, Part | None], da: Columns, delta: Columns
     ) -> Equation:
+        """Return δ, by whichever formula holds."""
         d, z, (symbols, figures) = self.symbol("δ", layer), self.symbol("z", layer), arrived
         if layer.variables["a"] is layer.variables["z"]:
             return self.equation(d, *filter(None, (symbols or _nabla(), figures)), delta)
@@ -264,6 +275,7 @@ class _Writer:
         )
 
     def gradients(self, layer: Layer, delta: Columns) -> list[Equation]:
+        """Return ∂C/∂W and ∂C/∂b."""
         inputs, d = columns(layer.inputs), self.symbol("δ", layer)
         change = layer.gradients["weight"].value.T
         by_w = partial("C", self.symbol("W", layer))

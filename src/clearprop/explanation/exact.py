@@ -153,7 +153,8 @@ def _computed(eqn: Eqn, args: list[Any]) -> Any:
             raise SettingError(f"exact=True: a division by 0 in {name}\n  at {eqn.where}") from None
     raise SettingError(
         f"exact=True: {name} is not rational: it does not give fractions for fractions\n  at {eqn.where}\n"
-        f"  Rational are identity, relu, leaky_relu and Maxout with squared, absolute and hinge losses; or leave exact out"
+        f"  Rational are identity, relu, leaky_relu and Maxout with squared, absolute and hinge losses; or leave "
+        f"exact out"
     )
 
 

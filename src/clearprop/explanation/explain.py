@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .formulas import Formulas
     from .ledger import Ledger
     from .sheet import Sheet
+    from .worksheet import Worksheet
 
 
 class Explanation:
@@ -204,6 +205,39 @@ class Explanation:
     def mathml(self, *, digits: int = 6) -> str:
         """Return the formulas, as `formulas` does, as HTML with MathML: well-formed, without script."""
         return self.formulas(digits=digits).mathml()
+
+    def worksheet(self, rate: float = 0.5, *, digits: int = 4) -> Worksheet:
+        """Return one step of gradient descent as an exercise for a class: every number, or blanks and a key.
+
+        Of one sample, Dense layers and the loss half_squared_error, mean_squared_error or cross_entropy.
+
+        Parameters
+        ----------
+        rate : float
+            η, the learning rate.
+        digits : int
+            Significant ones.
+
+        Raises
+        ------
+        SettingError
+            If the network is another one, or too large for anybody's hands.
+
+        See Also
+        --------
+        clearprop.worksheet : one of a network with round numbers
+
+        Examples
+        --------
+        >>> import numpy as np, clearprop as cp
+        >>> model = cp.nn.Dense(1, 1, weight=[[1.0]], bias=[0.5])
+        >>> e = cp.explain(model, cp.losses.half_squared_error, np.array([[2.0]]), np.array([[1.0]]))
+        >>> [line.strip() for line in str(e.worksheet()).splitlines() if "new w" in line]
+        ['new w¹₁₁ = w¹₁₁ − η · ∂C/∂w¹₁₁ = 1 − 0.5 · 3 = −0.5']
+        """
+        from .exercise import worksheet_of
+
+        return worksheet_of(self, rate, digits)
 
     def _repr_html_(self) -> str:
         """Return the tables as static HTML, for notebooks."""
