@@ -124,8 +124,17 @@ def run(graph: Graph, args: list[Any]) -> dict[Var, Any]:
     """
     values: dict[Var, Any] = dict(zip(graph.inputs, args, strict=True))
     for eqn in graph.eqns:
-        values[eqn.out] = _computed(eqn, [_read(values, atom) for atom in eqn.inputs])
+        result = _computed(eqn, [_read(values, atom) for atom in eqn.inputs])
+        values[eqn.out] = _whole(eqn, result) if is_float(eqn.out.type.dtype) else result
     return values
+
+
+def _whole(eqn: Eqn, result: Any) -> Array:
+    """Return a result with Python's integers, which NumPy mixes in, as fractions."""
+    array = np.asarray(result, object)
+    kinds = set(map(type, array.ravel()))
+    assert not any(issubclass(kind, (float, np.floating)) for kind in kinds), eqn.primitive.name
+    return array if kinds <= {Fraction} else fractions(array)
 
 
 def _read(values: Mapping[Var, Any], atom: Atom) -> Any:
@@ -151,8 +160,9 @@ def _computed(eqn: Eqn, args: list[Any]) -> Any:
             return np.asarray(primitive(*args, **eqn.params))
         except ZeroDivisionError:
             raise SettingError(f"exact=True: a division by 0 in {name}\n  at {eqn.where}") from None
+    at = f"\n  at {eqn.where}" if eqn.where and "site-packages" not in eqn.where.file else ""
     raise SettingError(
-        f"exact=True: {name} is not rational: it does not give fractions for fractions\n  at {eqn.where}\n"
+        f"exact=True: {name} is not rational: it does not give fractions for fractions{at}\n"
         f"  Rational are identity, relu, leaky_relu and Maxout with squared, absolute and hinge losses; or leave "
         f"exact out"
     )

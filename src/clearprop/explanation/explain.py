@@ -151,7 +151,7 @@ class Explanation:
 
         return paths(self.record, self.layers, name, index, k, detail)
 
-    def table(self, sample: int | None = None, *, digits: int = 6, most: int = 6) -> Sheet:
+    def table(self, sample: int | None = None, *, digits: int = 6, most: int = 5) -> Sheet:
         """Return every number of the pass, layer by layer, as tables: they print, and are HTML in a notebook.
 
         Parameters

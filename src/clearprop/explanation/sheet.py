@@ -68,8 +68,13 @@ class Sheet:
                 table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
                 for place, name in enumerate(grid.header):
                     named = place < grid.names
+                    widest = max(len(name), *(len(row[place]) for row in grid.rows), 0)
                     table.add_column(
-                        Text(name), justify="left" if named else "right", style="cyan" if named else ""
+                        Text(name),
+                        justify="left" if named else "right",
+                        style="cyan" if named else "",
+                        no_wrap=True,
+                        min_width=widest,  # half a number is worse than a long line
                     )
                 for row in grid.rows:
                     table.add_row(*map(Text, row))

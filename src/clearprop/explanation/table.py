@@ -142,7 +142,7 @@ class _Writer:
         head, lines = block(weight, bias, q)
         more, changes = block(slope, change, gradient)
         rest = [left_rows, left]
-        if len(head) <= 3:
+        if len(head) <= 2:
             joined = [n + a + b for n, a, b in zip(names, lines, changes, strict=True)]
             return [_grid(says, [what, *head, *more], joined, 1, rest)]
         first = [n + a for n, a in zip(names, lines, strict=True)]
