@@ -133,7 +133,8 @@ def _whole(eqn: Eqn, result: Any) -> Array:
     """Return a result with Python's integers, which NumPy mixes in, as fractions."""
     array = np.asarray(result, object)
     kinds = set(map(type, array.ravel()))
-    assert not any(issubclass(kind, (float, np.floating)) for kind in kinds), eqn.primitive.name
+    if any(issubclass(kind, (float, np.floating)) for kind in kinds):
+        raise _not_rational(eqn)
     return array if kinds <= {Fraction} else fractions(array)
 
 
@@ -149,6 +150,8 @@ def _computed(eqn: Eqn, args: list[Any]) -> Any:
     involved = is_float(eqn.out.type.dtype) or any(is_float(a.type.dtype) for a in eqn.inputs)
     if not involved:
         return primitive(*args, **eqn.params)
+    if name == "divide":  # integers too
+        args = [fractions(a) for a in args]
     if name == "power":
         exponents = fractions(args[1])
         if all(e.denominator == 1 for e in exponents.flat):
@@ -160,9 +163,13 @@ def _computed(eqn: Eqn, args: list[Any]) -> Any:
             return np.asarray(primitive(*args, **eqn.params))
         except ZeroDivisionError:
             raise SettingError(f"exact=True: a division by 0 in {name}\n  at {eqn.where}") from None
+    raise _not_rational(eqn)
+
+
+def _not_rational(eqn: Eqn) -> SettingError:
     at = f"\n  at {eqn.where}" if eqn.where and "site-packages" not in eqn.where.file else ""
-    raise SettingError(
-        f"exact=True: {name} is not rational: it does not give fractions for fractions{at}\n"
+    return SettingError(
+        f"exact=True: {eqn.primitive.name} is not rational: it does not give fractions for fractions{at}\n"
         f"  Rational are identity, relu, leaky_relu and Maxout with squared, absolute and hinge losses; or leave "
         f"exact out"
     )
