@@ -320,13 +320,13 @@ def test_exact_numbers_are_fractions_and_equal_the_floats():
 
 
 LOSSES = {
-    "half": (cp.losses.half_squared_error, [[1.0, 0.5]]),
-    "mse": (cp.losses.mean_squared_error, [[1.0, 0.5]]),
-    "mae": (cp.losses.mean_absolute_error, [[1.0, 0.5]]),
-    "huber": (cp.losses.huber, [[1.0, 0.5]]),
-    "hinge": (cp.losses.hinge, [[1.0, -1.0]]),
-    "ww": (lambda p, t: cp.losses.hinge(p, t, kind="weston-watkins"), [1]),
-    "squared hinge": (lambda p, t: cp.losses.hinge(p, t, squared=True), [[1.0, -1.0]]),
+    "half": (cp.losses.half_squared_error, [[1.0, 0.5], [2.0, 0.0]]),
+    "mse": (cp.losses.mean_squared_error, [[1.0, 0.5], [2.0, 0.0]]),
+    "mae": (cp.losses.mean_absolute_error, [[1.0, 0.5], [2.0, 0.0]]),
+    "huber": (cp.losses.huber, [[1.0, 0.5], [2.0, 0.0]]),
+    "hinge": (cp.losses.hinge, [[1.0, -1.0], [1.0, 1.0]]),
+    "ww": (lambda p, t: cp.losses.hinge(p, t, kind="weston-watkins"), [1, 0]),
+    "squared hinge": (lambda p, t: cp.losses.hinge(p, t, squared=True), [[1.0, -1.0], [1.0, 1.0]]),
 }
 
 
@@ -340,7 +340,7 @@ def test_exact_networks(loss, kind):
     )
     model = cp.nn.Sequential((first, cp.nn.Dense(3, 2, rng=2, dtype=np.float64)))
     function, y = LOSSES[loss]
-    arguments = (model, function, np.array([[0.1, -0.7]]), np.array(y))
+    arguments = (model, function, np.array([[0.1, -0.7], [-0.1, 0.7]]), np.array(y))
     e, floats = cp.explain(*arguments, exact=True), cp.explain(*arguments)
     for name in e.record.parameters:
         exact = e.gradient(name).value
@@ -410,6 +410,21 @@ def test_the_key_is_right(network, seed):
     answers = rederived(text)
     found = dict(re.findall(r"^  (new [wb]\S+) = .* = (\S+)$", text, re.M))
     assert {k: Fraction(v.replace("−", "-")) for k, v in found.items()} == answers
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_each_line_of_a_key_calculates_to_its_answer(seed):
+    text = cp.worksheet("2-3-2", exact=True, activation=cp.leaky_relu, seed=seed).write()
+    checked = 0
+    for line in text.split("\n1. ")[1].splitlines():
+        *sides, answer = line.replace("−", "-").replace("·", "*").replace("²", "**2").split(" = ")
+        for side in sides:
+            if not re.search(r"[^-\d\s+*/().]", side):
+                side = re.sub(r"(\d) \(", r"\1 * (", side)
+                value = eval(re.sub(r"(?<![\d*])\d+", r"Fraction(\g<0>)", side))
+                assert value == Fraction(answer), line
+                checked += 1
+    assert checked > 30
 
 
 def test_worksheet_numbers_are_the_records():
