@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .compile.threads import get_threads, set_threads
     from .core import errors, tree
     from .explanation.cause import Cause
+    from .explanation.classroom import worksheet
     from .explanation.explain import Explanation, explain
     from .explanation.first_causes import first_cause
     from .ops.activations import (
@@ -52,6 +53,7 @@ else:
             "core": "errors tree",
             "explanation.cause": "Cause",
             "explanation.first_causes": "first_cause",
+            "explanation.classroom": "worksheet",
             "explanation.explain": "Explanation explain",
             "ops.activations": "elu erf gelu identity leaky_relu log_sigmoid relu sigmoid silu softplus tanh",
             "ops.composite": "log_softmax logsumexp softmax stop_gradient",
@@ -117,4 +119,5 @@ __all__ = [
     "tree",
     "value_and_grad",
     "vjp",
+    "worksheet",
 ]

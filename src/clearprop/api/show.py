@@ -1,4 +1,4 @@
-"""``show``: what is computed for a call, at four levels from the graph down to the processor's instructions."""
+"""``show``: what is computed for a call, from equations and the graph down to the processor's instructions."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import SettingError
 from ..core.traced import user_location
-from .arguments import Argnums
+from .arguments import Argnums, function_name
 from .compiled import Jitted
+from .graphs import make_graph
 from .inside import Inside, example, has_llvm, known_inside, require_llvm
 
 if TYPE_CHECKING:
     from ..compile.target import Target
 
-LEVELS = ("graph", "schedule", "llvm", "asm")
+LEVELS = ("equations", "graph", "schedule", "llvm", "asm")
 
 
 class Text(str):
@@ -44,10 +45,12 @@ def show(
     *args, **kwargs
         Arguments of function, as examples: only types matter. A ``Type``, as graphs have them, stands for an
         array. As in `jit`, Python's numbers are settings.
-    level : {"graph", "schedule", "llvm", "asm"}
-        ``"graph"``: the equations, simplified, in the notation of `make_graph`. ``"schedule"``: kernel by kernel in
-        the order in which they run, the equations that each computes, what it reads and writes, why that is in
-        memory, and where. ``"llvm"``: the text that LLVM gets. ``"asm"``: the processor's instructions.
+    level : {"equations", "graph", "schedule", "llvm", "asm"}
+        ``"equations"``: the function and its gradient to read, infix, with the names that the code gives to its
+        values and the shape of each; of `fit` and `steps` the step, which holds its gradient. ``"graph"``: the
+        equations, simplified, in the notation of `make_graph`. ``"schedule"``: kernel by kernel in the order in which
+        they run, the equations that each computes, what it reads and writes, why that is in memory, and where.
+        ``"llvm"``: the text that LLVM gets. ``"asm"``: the processor's instructions.
     static_argnums : int or sequence of int
         Of a function that is not jitted yet, as in `jit`.
 
@@ -78,9 +81,19 @@ def show(
       return b
     >>> "matmul x w" in cp.show(lambda w, x: np.tanh(x @ w), w, x)
     True
+    >>> cp.show(lambda w, x: np.mean((x @ w) ** 2), w, x, level="equations")
+    <lambda>(w: f64[3,2], x: f64[4,3])
+      c = x @ w           [4,2]
+      L = mean(c²)        []
+    backward
+      d = 0.125 · 2 · c   [4,2]
+      ∂L/∂x = d @ wᵀ      [4,3]
+      ∂L/∂w = xᵀ @ d      [3,2]
     """
     if level not in LEVELS:
         raise SettingError(f"show(level={level!r}): must be one of {', '.join(map(repr, LEVELS))}")
+    if level == "equations":
+        return Text(_equations(function, args, kwargs, static_argnums))
     if level == "asm":
         require_llvm("show(level='asm')")
     found = inside(function, args, kwargs, static_argnums)
@@ -102,6 +115,16 @@ def inside(function: Callable[..., Any], args: Any, kwargs: Any, static_argnums:
     """Return what a call of a function compiles, jitted or not."""
     known = known_inside(function, args, kwargs)
     return known or Jitted(function, static_argnums, (), [example(a) for a in args], kwargs)
+
+
+def _equations(function: Callable[..., Any], args: Any, kwargs: Any, static_argnums: Argnums) -> str:
+    from .equations import equations
+
+    known, name = known_inside(function, args, kwargs), function_name(function)
+    if known is not None and not isinstance(known, Jitted):
+        return equations(known.graph, name, gradient=False)
+    traced = make_graph(function, static_argnums)(*map(example, args), **kwargs)
+    return equations(traced, name, gradient=True)
 
 
 def _target() -> Target:

@@ -1,1 +1,1 @@
-"""The command line: ``clearprop train``, ``clearprop predict`` and ``clearprop check``."""
+"""The command line: ``clearprop train``, ``predict``, ``explain``, ``worksheet``, ``check`` and ``cache``."""

@@ -18,9 +18,11 @@ from ..core.errors import ClearpropError
 from .cache import cache
 from .check import check
 from .exits import BAD_INPUT, FAILED, FINE, INTERRUPTED
+from .explain import explain
 from .output import fail
 from .predict import predict
 from .train import train
+from .worksheet import worksheet
 
 app = typer.Typer(
     name="clearprop",
@@ -89,6 +91,16 @@ _add(
     predict,
     "clearprop predict iris.safetensors new.csv",
     "clearprop predict iris.safetensors new.csv --output predictions.csv",
+)
+_add(
+    explain,
+    "clearprop explain iris.safetensors iris.csv --row 3",
+    'clearprop explain iris.safetensors iris.csv --row 3 --weight "layers.0.weight[3,4]"',
+)
+_add(
+    worksheet,
+    "clearprop worksheet --blanks --key",
+    "clearprop worksheet --network 3-2-1 --exact --format latex --output sheet.tex",
 )
 _add(check)
 _add(cache, "clearprop cache", "clearprop cache --clear")

@@ -8,13 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..explanation.sheet import Sheet
 
-def _print(text: Text | Table, stderr: bool) -> None:
+
+def _print(text: Text | Table | Sheet, stderr: bool) -> None:
     """Print; text on a terminal is wrapped between words, and elsewhere stays on its line."""
     console = Console(stderr=stderr, highlight=False)
     console.print(text, soft_wrap=isinstance(text, Text) and not console.is_terminal)
@@ -50,7 +53,7 @@ class Output:
         if self.as_json:
             print(json.dumps(finite(facts), indent=2, ensure_ascii=False))  # noqa: T201  # the result itself
 
-    def show(self, *parts: Text | Table) -> None:
+    def show(self, *parts: Text | Table | Sheet) -> None:
         """Print results for people on standard output, unless JSON or nothing is wanted."""
         if not (self.as_json or self.quiet):
             for part in parts:
@@ -65,6 +68,8 @@ def finite(value: Any) -> Any:
     """
     if isinstance(value, Mapping):
         return {str(k): finite(v) for k, v in value.items()}
+    if isinstance(value, np.ndarray):
+        return finite(value.tolist())
     if isinstance(value, (list, tuple)):
         return [finite(v) for v in value]
     if isinstance(value, float) and not math.isfinite(value):

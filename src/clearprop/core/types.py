@@ -26,8 +26,8 @@ def dtype_name(dtype: np.dtype[Any]) -> str:
     >>> dtype_name(np.dtype(np.float32))
     'f32'
     """
-    if dtype.kind == "b":
-        return "bool"
+    if dtype.kind in "bO":
+        return "bool" if dtype.kind == "b" else "object"
     return f"{_LETTERS.get(dtype.kind, dtype.kind)}{8 * dtype.itemsize}"
 
 

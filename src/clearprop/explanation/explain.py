@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..core import tree
 from ..core.errors import SettingError
 from ..core.traced import Traced
 from ..nn.context import Context
@@ -17,7 +18,10 @@ from .quantity import Quantity
 from .record import Record, X, record
 
 if TYPE_CHECKING:
+    from .formulas import Formulas
     from .ledger import Ledger
+    from .sheet import Sheet
+    from .worksheet import Worksheet
 
 
 class Explanation(Answers):
@@ -38,8 +42,8 @@ class Explanation(Answers):
 
     @property
     def loss(self) -> float:
-        """L, of the whole batch."""
-        return self.record.total
+        """L, of the whole batch; a fraction if the explanation is exact."""
+        return self.record.value(self.record.graph.outputs[0]).item()  # type: ignore[no-any-return]  # a number
 
     @property
     def terms(self) -> Quantity:
@@ -148,10 +152,102 @@ class Explanation(Answers):
 
         return paths(self.record, self.layers, name, index, k, detail)
 
+    def table(self, sample: int | None = None, *, digits: int = 6, most: int = 5) -> Sheet:
+        """Return every number of the pass, layer by layer, as tables: they print, and are HTML in a notebook.
+
+        Parameters
+        ----------
+        sample : int, optional
+            Values of this sample alone. Gradients of parameters are those of the batch, as they say.
+        digits : int
+            Significant ones.
+        most : int
+            Of samples, neurons and rows of weights so many are shown, and how many are left out is said.
+
+        Raises
+        ------
+        SettingError
+            If there is no such sample.
+
+        Examples
+        --------
+        >>> import numpy as np, clearprop as cp
+        >>> model = cp.nn.Dense(2, 1, weight=[[1.0], [-1.0]], bias=[0.5])
+        >>> e = cp.explain(model, cp.losses.half_squared_error, np.array([[1.0, 2.0]]), np.array([[0.0]]))
+        >>> print(e.table().title)
+        L = 0.125, one sample
+        """
+        from .table import table
+
+        return table(self, sample, digits, most)
+
+    def formulas(self, *, digits: int = 6) -> Formulas:
+        """Return the formulas of the pass with the numbers filled in, as textbooks write them.
+
+        In the notation of Nielsen (2015, chapter 2), where W has a row for each neuron: the transpose of our weight.
+        Each formula has been checked against the numbers of the pass. It prints as text.
+
+        Examples
+        --------
+        >>> import numpy as np, clearprop as cp
+        >>> model = cp.nn.Dense(2, 1, weight=[[1.0], [-1.0]], bias=[0.5])
+        >>> e = cp.explain(model, cp.losses.half_squared_error, np.array([[1.0, 2.0]]), np.array([[0.0]]))
+        >>> [line.strip() for line in str(e.formulas()).splitlines() if "∂C/∂W" in line]
+        ['∂C/∂W¹ = δ¹ (a⁰)ᵀ = [−0.5] [1;  2]ᵀ = [−0.5  −1]']
+        """
+        from .derivation import formulas
+
+        return formulas(self, digits)
+
+    def latex(self, *, digits: int = 6) -> str:
+        """Return the formulas, as `formulas` does, in LaTeX for the package amsmath."""
+        return self.formulas(digits=digits).latex()
+
+    def mathml(self, *, digits: int = 6) -> str:
+        """Return the formulas, as `formulas` does, as HTML with MathML: well-formed, without script."""
+        return self.formulas(digits=digits).mathml()
+
+    def worksheet(self, rate: float = 0.5, *, digits: int = 4) -> Worksheet:
+        """Return one step of gradient descent as an exercise for a class: every number, or blanks and a key.
+
+        Of one sample, Dense layers and the loss half_squared_error, mean_squared_error or cross_entropy.
+
+        Parameters
+        ----------
+        rate : float
+            η, the learning rate.
+        digits : int
+            Significant ones.
+
+        Raises
+        ------
+        SettingError
+            If the network is another one, or too large for anybody's hands.
+
+        See Also
+        --------
+        clearprop.worksheet : one of a network with round numbers
+
+        Examples
+        --------
+        >>> import numpy as np, clearprop as cp
+        >>> model = cp.nn.Dense(1, 1, weight=[[1.0]], bias=[0.5])
+        >>> e = cp.explain(model, cp.losses.half_squared_error, np.array([[2.0]]), np.array([[1.0]]))
+        >>> [line.strip() for line in str(e.worksheet()).splitlines() if "new w" in line]
+        ['new w¹₁₁ = w¹₁₁ − η · ∂C/∂w¹₁₁ = 1 − 0.5 · 3 = −0.5']
+        """
+        from .exercise import worksheet_of
+
+        return worksheet_of(self, rate, digits)
+
+    def _repr_html_(self) -> str:
+        """Return the tables as static HTML, for notebooks."""
+        return self.table().html()
+
     def __repr__(self) -> str:
         n = self.record.samples or 1
         of = "" if n == 1 else f", the {self.record.reduction} over {n} samples"
-        lines = [f"<Explanation: L = {self.loss:.6g}{of}", *(f"  {layer!r}" for layer in self.layers)]
+        lines = [f"<Explanation: L = {self.record.total:.6g}{of}", *(f"  {layer!r}" for layer in self.layers)]
         return "\n".join(lines) + ">"
 
 
@@ -165,6 +261,7 @@ def explain(
     training: bool = False,
     seed: int = 0,
     dtype: Any = np.float64,
+    exact: bool = False,
 ) -> Explanation:
     """Run a model forward and backward on some samples, and keep every number by name.
 
@@ -184,6 +281,9 @@ def explain(
     dtype : dtype or None
         In what to compute: double precision by default, so that sums close to the last digits that anyone
         prints. None keeps the dtype of the parameters, as training does.
+    exact : bool
+        Compute with fractions, ``fractions.Fraction``, of which 0.1 is 1/10: for small networks whose functions are
+        rational (identity, relu, leaky_relu, Maxout; squared, absolute and hinge losses).
 
     Returns
     -------
@@ -195,6 +295,8 @@ def explain(
         If x and y do not go together.
     ShapeError
         If the loss is not one number.
+    SettingError
+        If exact is asked for, and an operation is not rational.
 
     Examples
     --------
@@ -208,4 +310,9 @@ def explain(
     if isinstance(x, Traced) or isinstance(y, Traced):
         raise SettingError("explain needs numbers; call it outside of functions that are traced")
     context = Context(training=training, rng=seed if training else None)
-    return Explanation(record(model, loss, x, y, sample_weight=sample_weight, context=context, dtype=dtype))
+    if exact:
+        from .exact import decimals, exactly
+
+        model, x, y, dtype = tree.map(decimals, model), decimals(x), decimals(y), np.float64
+    made = record(model, loss, x, y, sample_weight=sample_weight, context=context, dtype=dtype)
+    return Explanation(exactly(made) if exact else made)
