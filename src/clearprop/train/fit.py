@@ -16,7 +16,7 @@ from .evaluation import evaluate
 from .history import Keeper, Tally
 from .metrics import Metric, named_metrics
 from .progress import Progress, progress_on
-from .run import Run
+from .run import Run, Setup
 from .steps import SPLIT, Loss, Step, loop
 from .stopping import EarlyStopping
 
@@ -113,7 +113,8 @@ def fit(
         "rows": len(train),
         "validation_rows": len(held) if held is not None else 0,
     }
-    return Run(keeper.model, keeper.history, int(seed), settings, stopped, preprocessing)
+    setup = Setup(model, train, loss, optimizer, batch_size)
+    return Run(keeper.model, keeper.history, int(seed), settings, stopped, preprocessing, setup)
 
 
 def _consume(

@@ -1,0 +1,95 @@
+"""The two ends of a network: what goes in, and what comes out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .evidence import Evidence
+from .rule import Seen, Unseen
+from .units import numbered
+
+_FEWEST = 10  # samples of a class, from which on never to predict it says something
+
+NEVER = 0.02
+"""So few predictions of a class, for each sample of it, are none."""
+
+
+def unscaled(evidence: Evidence) -> Seen | Unseen:
+    """Measure how far the inputs of the first weights are from numbers of the size of 1."""
+    if not evidence.weighted:
+        return Unseen("no layer has a matrix of weights")
+    inputs = evidence.weighted[0].inputs.value
+    if inputs.dtype.kind != "f" or inputs.ndim < 2:
+        return Unseen("the inputs are symbols, not quantities")
+    columns = inputs.reshape(-1, inputs.shape[-1])
+    sizes = np.sqrt(np.mean(np.square(columns), axis=0))
+    largest, length = float(sizes.max(initial=0)), float(np.sqrt(np.sum(np.square(sizes))))
+    tiny = 1 / length if length else np.inf
+    figure = max(largest, tiny)
+    many = np.flatnonzero(sizes > 10)
+    means, deviations = columns.mean(axis=0), columns.std(axis=0)
+    worst = int(sizes.argmax())
+    return Seen(
+        figure,
+        f"inputs are not scaled: column {worst} has mean {means[worst]:.3g} and deviation {deviations[worst]:.3g}"
+        if largest >= tiny
+        else f"inputs are not scaled: all columns together have the length {length:.2g}",
+        f"inputs are of the size of 1: the largest column's root mean square is {largest:.2g}",
+        evidence=f"root mean squares of the columns: smallest {sizes.min():.2g}, median {np.median(sizes):.2g}, "
+        f"largest {largest:.3g}",
+        where=f"columns {numbered(many)}" if len(many) else "",
+        numbers={"root_mean_square": sizes.tolist()},
+    )
+
+
+def constant(evidence: Evidence) -> Seen | Unseen:
+    """Measure how much the predictions vary, beside how much the targets do."""
+    outcome = evidence.outcome
+    spread = outcome.spread
+    if np.isnan(spread):
+        return Unseen(
+            "all targets are the same" if np.isfinite(evidence.prediction).all() else "no finite output"
+        )
+    what = {"numbers": "outputs", "classes": "probabilities"}.get(outcome.task, "probabilities")
+    return Seen(
+        spread,
+        "the prediction is nearly the same whatever the input",
+        "the predictions follow the inputs",
+        evidence=f"{what} vary {spread:.2g} times as much as the targets, over {len(outcome.target)} samples; the "
+        f"mean prediction is {_row(outcome.prediction.mean(axis=0))}, the mean target "
+        f"{_row(outcome.target.mean(axis=0))}",
+        numbers={"spread": spread},
+    )
+
+
+def never_predicted(evidence: Evidence) -> Seen | Unseen:
+    """Measure how many predictions of a class there are for each sample of it, for the class with the fewest."""
+    outcome = evidence.outcome
+    if outcome.predicted is None or outcome.true is None:
+        return Unseen("the targets are numbers, not classes")
+    k = max(2, outcome.target.shape[1])
+    there, said = (np.bincount(c, minlength=k) for c in (outcome.true, outcome.predicted))
+    frequent = there >= _FEWEST
+    if not frequent.any():
+        return Unseen(f"no class has {_FEWEST} samples")
+    rates = np.where(frequent, said / np.maximum(there, 1), np.inf)
+    missing = np.flatnonzero(rates < NEVER)
+    listed = ", ".join(f"{c} ({there[c]} samples, {said[c]} predictions)" for c in missing[:6])
+    return Seen(
+        float(rates.min()),
+        f"{'classes' if len(missing) > 1 else 'class'} never predicted, or hardly ever: {listed}"
+        + (", ..." if len(missing) > 6 else ""),
+        "every class that is frequent enough to tell is predicted",
+        evidence="samples and predictions by class: "
+        + ", ".join(f"{c}: {there[c]} and {said[c]}" for c in range(min(k, 10)))
+        + (", ..." if k > 10 else ""),
+        where=f"class {numbered(missing)}" if len(missing) else "",
+        numbers={"samples": there.tolist(), "predictions": said.tolist(), "missing": missing.tolist()},
+    )
+
+
+def _row(values: np.ndarray[Any, Any]) -> str:
+    shown = ", ".join(f"{v:.3g}" for v in values[:4])
+    return shown + (", ..." if len(values) > 4 else "")
