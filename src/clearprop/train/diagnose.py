@@ -29,6 +29,7 @@ def diagnose(
     history: Mapping[str, Sequence[float]] | None = None,
     start: Any = None,
     stopped: str = "epochs",
+    kept_best: bool = False,
 ) -> Diagnosis:
     """Examine a network and its training: the verdict first, then evidence, threshold and what to try.
 
@@ -55,6 +56,8 @@ def diagnose(
         layers drawn anew.
     stopped : str
         Why the training ended, as in a Run.
+    kept_best : bool
+        Whether the model is that of the best epoch, as with early stopping, and not of the last.
 
     Returns
     -------
@@ -75,19 +78,24 @@ def diagnose(
     'SICK: ...'
     """
     given = Setup(start, samples(data), loss, optimizer, batch_size)
-    return _examined(model, given, history or {}, stopped)
+    return _examined(model, given, history or {}, stopped, kept_best)
 
 
-def _examined(model: Any, setup: Setup, history: Mapping[str, Sequence[float]], stopped: str) -> Diagnosis:
+def _examined(
+    model: Any, setup: Setup, history: Mapping[str, Sequence[float]], stopped: str, kept_best: bool
+) -> Diagnosis:
     data, known = setup.data, setup.model is not None
     start = setup.model if known else fresh(model, key(0))
     experiments = trials(start, data, setup.loss, setup.optimizer, setup.batch_size, history)
     few = _some(data)
-    evidence = Evidence(model, few.x, few.y, setup.loss, history, stopped, experiments)
+    evidence = Evidence(
+        model, few.x, few.y, setup.loss, history, stopped, experiments, setup.model, kept_best
+    )
     notes = [f"{len(few):,} of {len(data):,} samples were predicted"] if len(few) < len(data) else []
     if experiments is not None and not known:
         notes.append("the network before training is not known; experiments began with one drawn anew")
-    return examine(evidence, notes)
+    with np.errstate(all="ignore"):  # what is sick may overflow
+        return examine(evidence, notes)
 
 
 def _some(data: Samples) -> Samples:
@@ -113,4 +121,4 @@ def diagnose_run(run: Run, data: Any, loss: Any, optimizer: Any, batch_size: int
         known.optimizer if optimizer is None else optimizer,
         known.batch_size if batch_size is None else batch_size,
     )
-    return _examined(run.model, setup, run.history, run.stopped)
+    return _examined(run.model, setup, run.history, run.stopped, run.settings.get("kept") == "best epoch")

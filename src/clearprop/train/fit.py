@@ -112,6 +112,7 @@ def fit(
         "batch_size": batch_size,
         "rows": len(train),
         "validation_rows": len(held) if held is not None else 0,
+        "kept": "last epoch" if keeper.stopping is None else "best epoch",
     }
     setup = Setup(model, train, loss, optimizer, batch_size)
     return Run(keeper.model, keeper.history, int(seed), settings, stopped, preprocessing, setup)

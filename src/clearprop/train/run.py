@@ -48,7 +48,7 @@ class Run:
         validation data val_loss and the metrics with ``val_`` before their names.
     seed : int
     settings : dict
-        Loss, optimiser, epochs, batch size, rows.
+        Loss, optimiser, epochs, batch size, rows, which epoch's model was kept.
     stopped : str
         Why it ended: "epochs", "early stopping", "interrupted" or "not finite".
     preprocessing : Module or None

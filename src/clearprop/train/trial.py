@@ -91,8 +91,9 @@ class Experiments:
         return model if finite else None
 
     def updates(self) -> Mapping[str, float]:
-        """Return ‖ΔW‖/‖W‖ of a step, the median over the 11th to 20th, for each matrix of weights."""
+        """Return ‖ΔW‖/‖W₀‖ of a step, the median over the 11th to 20th, for each matrix of weights W₀."""
         self.stepper.begin_again(self.start, 1.0)
+        lengths = {name: float(np.linalg.norm(w)) for name, w in _matrices(self.start).items()}
         rows = np.resize(self.shuffled, (_BEFORE + _MEASURED) * self.size)
         found: dict[str, list[float]] = {}
         with np.errstate(all="ignore"):
@@ -101,18 +102,16 @@ class Experiments:
             for step in range(_BEFORE, _BEFORE + _MEASURED):
                 self.stepper.run(rows[step * self.size : (step + 1) * self.size], self.size)
                 after = _matrices(self.stepper.values()[0])
-                for name, old in before.items():
-                    if old.any():
-                        change = float(np.linalg.norm(after[name] - old) / np.linalg.norm(old))
-                        found.setdefault(name, []).append(change)
+                for name, length in lengths.items():
+                    if length:
+                        change = float(np.linalg.norm(after[name] - before[name]))
+                        found.setdefault(name, []).append(change / length)
                 before = after
         return {name: float(np.median(ratios)) for name, ratios in found.items()}
 
     def at_rates(self, factors: Sequence[float]) -> tuple[int, Mapping[float, Any]]:
         """Return how many steps were done, and the model after so many at the rate times each factor."""
         steps = min(self.most, self.done, max(_FEWEST, _EPOCHS * len(self.data) // self.size))
-        if not steps:
-            return 0, {}
         rows = self.shuffled[: steps * self.size]
         return steps, {factor: self.run(rows, factor) for factor in factors}
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from .evidence import Evidence
-from .finding import HEALTHY, SICK, UNCHECKED, WATCH, Finding
+from .finding import HEALTHY, SICK, UNCHECKED, WATCH, Finding, wrapped
 from .rules import RULES
 
 
@@ -64,14 +64,17 @@ class Diagnosis:
     def _of(self, severity: str) -> Sequence[Finding]:
         return [finding for finding in self.examined if finding.severity == severity]
 
-    def __str__(self) -> str:
-        parts = [self.verdict, *map(str, self.findings)]
-        fine = [f"  {f.rule:26}{f.verdict}" for f in self._of(HEALTHY)]
-        left = [f"  {f.rule:26}{f.verdict}" for f in self._of(UNCHECKED)]
-        parts += ["\n".join(["Found healthy", *fine])] if fine else []
-        parts += ["\n".join(["Not checked", *left])] if left else []
-        parts += ["\n".join(f"Note: {note}" for note in self.notes)] if self.notes else []
+    def text(self, width: int = 100) -> str:
+        """Return all of it in lines of at most so many characters, the verdict first."""
+        parts = [wrapped("", self.verdict, width, 2), *(finding.text(width) for finding in self.findings)]
+        for title, severity in (("Found healthy", HEALTHY), ("Not checked", UNCHECKED)):
+            found = [wrapped(f"  {f.rule:26}", f.verdict, width, 28) for f in self._of(severity)]
+            parts += ["\n".join([title, *found])] if found else []
+        parts += ["\n".join(wrapped("Note: ", note, width, 6) for note in self.notes)] if self.notes else []
         return "\n\n".join(parts)
+
+    def __str__(self) -> str:
+        return self.text()
 
     __repr__ = __str__
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .evidence import Evidence
+from .evidence import Evidence, weighted
+from .finding import SICK, WATCH
 from .rule import Seen, Unseen
 from .units import numbered
 
@@ -18,9 +19,10 @@ NEVER = 0.02
 
 def unscaled(evidence: Evidence) -> Seen | Unseen:
     """Measure how far the inputs of the first weights are from numbers of the size of 1."""
-    if not evidence.weighted:
+    layers = weighted(evidence.explanation)
+    if not layers:
         return Unseen("no layer has a matrix of weights")
-    inputs = evidence.weighted[0].inputs.value
+    inputs = layers[0].inputs.value
     if inputs.dtype.kind != "f" or inputs.ndim < 2:
         return Unseen("the inputs are symbols, not quantities")
     columns = inputs.reshape(-1, inputs.shape[-1])
@@ -76,17 +78,26 @@ def never_predicted(evidence: Evidence) -> Seen | Unseen:
         return Unseen(f"no class has {_FEWEST} samples")
     rates = np.where(frequent, said / np.maximum(there, 1), np.inf)
     missing = np.flatnonzero(rates < NEVER)
+    given = outcome.prediction.mean(axis=0)
+    given = np.array([1 - given[0], given[0]]) if outcome.task == "yes or no" else given
+    frequency = there / there.sum()
+    right = bool((given[missing] > frequency[missing] / 2).all())
     listed = ", ".join(f"{c} ({there[c]} samples, {said[c]} predictions)" for c in missing[:6])
     return Seen(
         float(rates.min()),
         f"{'classes' if len(missing) > 1 else 'class'} never predicted, or hardly ever: {listed}"
-        + (", ..." if len(missing) > 6 else ""),
+        + (", ..." if len(missing) > 6 else "")
+        + ("; the probabilities are right on average, but another class is always more probable" * right),
         "every class that is frequent enough to tell is predicted",
-        evidence="samples and predictions by class: "
-        + ", ".join(f"{c}: {there[c]} and {said[c]}" for c in range(min(k, 10)))
-        + (", ..." if k > 10 else ""),
+        evidence="samples, predictions and mean probability by class: "
+        + "; ".join(
+            f"{c}: {there[c]}, {said[c]}, {given[c]:.3f}"
+            for c in [*missing, *np.flatnonzero(rates >= NEVER)][:8]
+        )
+        + ("; ..." if k > 8 else ""),
         where=f"class {numbered(missing)}" if len(missing) else "",
         numbers={"samples": there.tolist(), "predictions": said.tolist(), "missing": missing.tolist()},
+        severity=WATCH if right else SICK,
     )
 
 

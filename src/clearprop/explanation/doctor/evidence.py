@@ -45,7 +45,7 @@ class Trials(Protocol):
     """Small experiments with a network as it was before training, bounded to about a second together."""
 
     def updates(self) -> Mapping[str, float]:
-        """Return ‖ΔW‖/‖W‖ of a step, the median over some of the first, for each weight matrix."""
+        """Return ‖ΔW‖/‖W₀‖ of a step, the median over some of the first, for each weight matrix."""
 
     def at_rates(self, factors: Sequence[float]) -> tuple[int, Mapping[float, Any]]:
         """Return how many steps were done, and the model after so many at the rate times each factor."""
@@ -71,6 +71,10 @@ class Evidence:
         Why the training ended, as a Run says.
     trials : Trials or None
         None where nothing can be tried: without optimiser.
+    start : Module or None
+        The model before the training, if it is known.
+    kept_best : bool
+        Whether the model is that of the best epoch, not of the last.
     """
 
     model: Any
@@ -80,6 +84,8 @@ class Evidence:
     history: Mapping[str, Sequence[float]] = field(default_factory=dict)
     stopped: str = "epochs"
     trials: Trials | None = None
+    start: Any = None
+    kept_best: bool = False
 
     @cached_property
     def explanation(self) -> Explanation:
@@ -87,19 +93,17 @@ class Evidence:
         return explain(self.model, self.loss, self.x[:EXPLAINED], self.y[:EXPLAINED])
 
     @cached_property
+    def beginning(self) -> Explanation | None:
+        """The same before the training, if that is known."""
+        if self.start is None:
+            return None
+        return explain(self.start, self.loss, self.x[:EXPLAINED], self.y[:EXPLAINED])
+
+    @cached_property
     def active(self) -> Sequence[Layer]:
         """The layers that apply a function to their weighted sums; those of the output, the last, may be among them."""
         return [
             layer for layer in self.explanation.layers if layer.variables["z"] is not layer.variables["a"]
-        ]
-
-    @cached_property
-    def weighted(self) -> Sequence[Layer]:
-        """The layers that have a matrix of weights."""
-        return [
-            layer
-            for layer in self.explanation.layers
-            if any(p.value.ndim > 1 for p in layer.parameters.values())
         ]
 
     def predict(self, model: Any) -> Array:
@@ -135,3 +139,8 @@ class Evidence:
     def learned(self) -> float:
         """How much of what can be learned was: 0 is no better than a constant, 1 perfect."""
         return self.scale.learned(self.cost(self.prediction))
+
+
+def weighted(explanation: Explanation) -> Sequence[Layer]:
+    """Return the layers that have a matrix of weights."""
+    return [layer for layer in explanation.layers if any(p.value.ndim > 1 for p in layer.parameters.values())]

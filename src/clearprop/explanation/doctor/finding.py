@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -66,11 +67,27 @@ class Finding:
         """What lies beyond the threshold."""
         return WATCH if self.severity == WATCH else SICK
 
-    def __str__(self) -> str:
+    def text(self, width: int = 100) -> str:
+        """Return all of it in lines of at most so many characters, the verdict first."""
         if self.severity == UNCHECKED:
-            return f"not checked: {self.rule}: {self.verdict}"
-        lines = [f"{self.severity.upper()} {self.rule}: {self.verdict}"]
+            return wrapped(f"NOT CHECKED {self.rule}: ", self.verdict, width, 2)
         rows = {"figure": self.measured, "seen": self.evidence, "where": self.where}
-        lines += [f"  {name:8} {text}" for name, text in rows.items() if text]
-        lines += [f"  {'try' if not i else '':8} {text}" for i, text in enumerate(self.fix)]
-        return "\n".join(lines + ([f"  source   {self.source}"] if self.source else []))
+        rows |= {"try" if not i else f"{'':{i}}": text for i, text in enumerate(self.fix)}
+        rows["source"] = self.source
+        lines = [wrapped(f"{self.severity.upper()} {self.rule}: ", self.verdict, width, 2)]
+        lines += [wrapped(f"  {name:8} ", text, width, 11) for name, text in rows.items() if text]
+        return "\n".join(lines)
+
+    def __str__(self) -> str:
+        return self.text()
+
+
+def wrapped(head: str, text: str, width: int, indent: int) -> str:
+    """Return a text behind its head, later lines indented.
+
+    >>> print(wrapped("  try   ", "a smaller rate", 16, 8))
+      try   a
+            smaller
+            rate
+    """
+    return textwrap.fill(head + text, width, subsequent_indent=" " * indent, break_on_hyphens=False)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from .evidence import Evidence
+from .evidence import Evidence, Trials
 from .rule import Seen, Unseen
 from .scale import scale
 
@@ -17,10 +19,11 @@ MEMORISED = 0.9
 """A network that learns has learned so much of a few samples when it sees nothing else."""
 
 _NO_TRIALS = "the optimizer is not known, or it searches for its own step"
-_SLOWER, _FASTER = (0.1, 0.01, 0.001), (10.0, 100.0, 1e3, 1e4)
+_SLOWER, _FASTER = (0.1, 0.01, 1e-3, 1e-4), (10.0, 100.0, 1e3, 1e4)
 RISEN = 0.05
 """A validation loss so much above its lowest is rising: Prechelt's GL5."""
 
+_WORST = -1.0  # what is learned by a network that is as far below a constant as a perfect one is above it
 _LAST = 5  # epochs whose median counts as the end of a history
 
 
@@ -71,36 +74,38 @@ def one_batch(evidence: Evidence) -> Seen | Unseen:
 
 
 def rate_too_high(evidence: Evidence) -> Seen | Unseen:
-    """Measure how much more is learned at a smaller rate, in no more steps."""
-    return _at_other_rates(evidence, _SLOWER, "smaller", "too high")
+    """Measure how much more is learned at a smaller rate, in no more steps; after a divergence at least 1."""
+    seen = _at_other_rates(evidence, _SLOWER, "smaller", "too high")
+    if isinstance(seen, Unseen) or not _diverged(evidence) or seen.figure > 0:
+        return seen
+    verdict = "the training diverged, and learns nothing at any of the smaller rates that were tried either"
+    return replace(seen, figure=1.0, verdict=verdict, fix=("see the other findings, and the data",))
 
 
 def rate_too_low(evidence: Evidence) -> Seen | Unseen:
     """Measure how much more is learned at a larger rate, in no more steps."""
+    if _diverged(evidence):
+        return Unseen("the training diverged")
     return _at_other_rates(evidence, _FASTER, "larger", "too low")
+
+
+def _diverged(evidence: Evidence) -> bool:
+    return evidence.stopped == "not finite"
 
 
 def _at_other_rates(evidence: Evidence, factors: tuple[float, ...], which: str, fault: str) -> Seen | Unseen:
     if evidence.trials is None:
         return Unseen(_NO_TRIALS)
-    diverged = evidence.stopped == "not finite"
-    own = -1.0 if diverged else max(evidence.learned, -1.0)
+    own = _WORST if _diverged(evidence) else max(evidence.learned, _WORST)
     if np.isnan(own):
         return Unseen("all targets are the same")
-    steps, models = evidence.trials.at_rates(factors)
-    learned = {
-        factor: -1.0
-        if model is None
-        else max(evidence.scale.learned(evidence.cost(evidence.predict(model))), -1.0)
-        for factor, model in models.items()
-    }
-    if not learned:
-        return Unseen("the training has no steps to compare with")
+    steps, learned = _learned_at(evidence, evidence.trials, factors)
     best = max(learned, key=lambda factor: learned[factor])
-    got = "the training diverged" if diverged else f"the training learned {part(own)} of what can be learned"
+    did = "diverged" if _diverged(evidence) else f"learned {part(own)} of what can be learned"
     return Seen(
-        learned[best] - own,
-        f"the learning rate is {fault}: {got}, {best:g} times the rate learns {part(learned[best])} in {steps} steps",
+        learned[best] - own if learned[best] > 0 else 0.0,
+        f"the learning rate is {fault}: the training {did}, {best:g} times the rate learns {part(learned[best])} in "
+        f"{steps} steps",
         f"no {which} rate learns much more in as many steps",
         evidence=f"after {steps} steps, of what can be learned: "
         + ", ".join(f"{part(value)} at {factor:g} times the rate" for factor, value in learned.items()),
@@ -109,16 +114,25 @@ def _at_other_rates(evidence: Evidence, factors: tuple[float, ...], which: str, 
     )
 
 
+def _learned_at(
+    evidence: Evidence, trials: Trials, factors: Sequence[float]
+) -> tuple[int, dict[float, float]]:
+    """Return the steps done, and what was learned in them at the rate times each factor."""
+    steps, models = trials.at_rates(factors)
+    learned = {
+        factor: _WORST if model is None else evidence.scale.learned(evidence.cost(evidence.predict(model)))
+        for factor, model in models.items()
+    }
+    return steps, {factor: max(value, _WORST) for factor, value in learned.items()}
+
+
 def overfitting(evidence: Evidence) -> Seen | Unseen:
     """Measure how much more the network has learned of the training data than of the validation data."""
     train, val = (np.asarray(evidence.history.get(k, ()), float) for k in ("loss", "val_loss"))
     if not len(val):
         return Unseen("there is no validation loss: give fit validation=0.2")
     best = int(np.nanargmin(val)) if np.isfinite(val).any() else len(val) - 1
-    if evidence.stopped == "early stopping":
-        end = slice(max(best - 1, 0), best + 2)  # the model that was kept
-    else:
-        end = slice(-min(_LAST, len(val)), None)
+    end = slice(best, best + 1) if evidence.kept_best else slice(-min(_LAST, len(val)), None)
     ends = [float(np.median(column[end])) for column in (train, val)]
     seen, new = (evidence.scale.learned(loss) for loss in ends)
     if not np.isfinite(seen - new):

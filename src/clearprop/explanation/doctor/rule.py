@@ -26,6 +26,8 @@ class Seen:
     numbers : dict
     fix : tuple of str
         For this very case; by default the rule's.
+    severity : {"sick", "watch"}, optional
+        The same.
     """
 
     figure: float
@@ -35,6 +37,7 @@ class Seen:
     where: str = ""
     numbers: Mapping[str, Any] = field(default_factory=dict)
     fix: tuple[str, ...] = ()
+    severity: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ class Rule:
         beyond = seen.figure < self.threshold if self.below else seen.figure > self.threshold
         return Finding(
             rule=self.name,
-            severity=self.severity if beyond else HEALTHY,
+            severity=(seen.severity or self.severity) if beyond else HEALTHY,
             verdict=seen.verdict if beyond else seen.fine,
             where=seen.where,
             figure=float(seen.figure),

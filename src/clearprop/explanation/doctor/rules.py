@@ -21,8 +21,8 @@ RULES = (
         "exploding gradients",
         flow.exploding,
         "times the error at the output",
-        100.0,
-        "Bengio, Simard, Frasconi (1994); Pascanu, Mikolov, Bengio (2013); hundredfold is our limit",
+        50.0,
+        "Bengio, Simard, Frasconi (1994); Pascanu, Mikolov, Bengio (2013); fiftyfold is our limit",
         (
             "start with he_normal weights for relu and glorot_uniform for tanh",
             "clip_norm=1.0 in the optimizer",
@@ -40,9 +40,9 @@ RULES = (
     Rule(
         "dead units",
         units.dead,
-        "of a layer's units",
-        0.5,
-        "Karpathy, CS231n, where too high a rate kills 40 % of a network; half a layer is our limit",
+        "of the units",
+        0.4,
+        "Karpathy, CS231n: as much as 40 % of a network may die of too high a rate",
         (
             "lower the learning rate, or clip_norm=1.0 in the optimizer",
             "start with bias 0 and he_normal weights",
@@ -53,7 +53,7 @@ RULES = (
         "saturated units",
         units.saturated,
         "of a layer's activations",
-        0.5,
+        0.7,
         "Glorot, Bengio: Understanding the difficulty of training deep feedforward neural networks (2010), section 3",
         (
             "scale the inputs, and start with glorot_uniform weights",
@@ -91,7 +91,7 @@ RULES = (
         "rate too low",
         learning.rate_too_low,
         "more of what can be learned, at a larger rate",
-        0.5,
+        0.4,
         "an experiment; the limit is our own measurement",
         ("raise the learning rate",),
     ),

@@ -20,21 +20,25 @@ _END = (
 
 
 def dead(evidence: Evidence) -> Seen | Unseen:
-    """Measure the largest share of a layer's units that give 0, and pass no error, on every sample."""
+    """Measure the share of the units that give 0, and pass no error, on every sample; 1 if a whole layer does."""
     layers = evidence.active
     found = {layer.name or "model": dead_units(layer) for layer in layers if rectifies(layer)}
     if not found:
         return Unseen("no layer has units that can be off: no ReLU and none of its kin")
     shares = {name: float(np.mean(off)) for name, off in found.items()}
+    off, units = (sum(int(f.sum()) for f in found.values()), sum(f.size for f in found.values()))
     worst = max(shares, key=lambda name: shares[name])
-    off = found[worst]
+    whole = shares[worst] == 1
     samples = len(evidence.explanation.record.x)
     return Seen(
-        shares[worst],
-        f"{int(off.sum())} of {off.size} units of {worst} are off for every sample and cannot learn",
-        f"at most {shares[worst]:.0%} of a layer's units are off for every sample",
-        evidence=f"on {samples} samples: " + _by_layer(shares),
-        where=f"{worst}, units {numbered(np.flatnonzero(off))}" if off.any() else "",
+        1.0 if whole else off / units,
+        (f"all {found[worst].size} units of {worst}" if whole else f"{off} of {units} units")
+        + " are off for every sample and cannot learn",
+        f"{off} of {units} units are off for every sample",
+        evidence=f"off for each of {samples} samples: " + _by_layer(shares),
+        where="; ".join(
+            f"{name}, units {numbered(np.flatnonzero(f))}" for name, f in found.items() if f.any()
+        ),
         numbers={"share": shares, "units": {name: np.flatnonzero(f).tolist() for name, f in found.items()}},
     )
 
