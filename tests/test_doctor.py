@@ -8,6 +8,8 @@ import pytest
 
 import clearprop as cp
 from clearprop import losses, nn, optim
+from clearprop.cli import main
+from clearprop.cli.doctor import optimizer_of
 from clearprop.core.errors import DataError, SettingError
 from clearprop.explanation.doctor.diagnosis import examine
 from clearprop.explanation.doctor.evidence import Evidence
@@ -17,6 +19,7 @@ from clearprop.explanation.doctor.finding import UNCHECKED, WATCH
 from clearprop.explanation.doctor.outcome import outcome
 from clearprop.explanation.doctor.rules import RULES
 from clearprop.explanation.doctor.scale import scale
+from clearprop.train.run import Run
 from doctor_cases import CLASSES, HEALTHY, NUMBERS, SICK, sick
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -301,3 +304,86 @@ def test_a_rule_that_cannot_be_applied_says_why():
     found = examine(evidence)
     assert found["constant prediction"].verdict == "all targets are the same"
     assert found["classes never predicted"].severity == UNCHECKED
+
+
+# ---- on the command line
+
+
+@pytest.fixture
+def table(tmp_path, monkeypatch):
+    """A table of three kinds of flowers, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    x = random.normal(size=(300, 2))
+    kinds = np.array(["iris", "rose", "tulip"])[np.digitize(x[:, 0] + x[:, 1] ** 2, [0, 1])]
+    rows = [f"{a:.3f},{1000 + b:.3f},{kind}" for (a, b), kind in zip(x, kinds, strict=True)]
+    Path("flowers.csv").write_text("\n".join(["width,height,kind", *rows]) + "\n")
+    return "flowers.csv"
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "verdict"),
+    [
+        ((), 0, "HEALTHY: no rule found anything"),
+        (("--rate", "1e-7", "--epochs", "3"), 1, "SICK: the learning rate is too low"),
+        (("--loss", "hinge"), 0, "HEALTHY: no rule found anything"),
+        (("--optimizer", "momentum"), 0, "HEALTHY: no rule found anything"),
+    ],
+    ids=["healthy", "sick", "hinge", "momentum"],
+)
+def test_on_the_command_line(table, capsys, options, code, verdict):
+    assert main.main(["train", table, "--target", "kind", "--quiet", *options]) == 0
+    assert main.main(["doctor", "flowers.safetensors", table]) == code
+    assert capsys.readouterr().out.replace("\n  ", " ").startswith(verdict)
+    assert main.main(["doctor", "flowers.safetensors", table, "--json"]) == code
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["healthy"] is (code == 0)
+    tried = {f["rule"]: f["severity"] for f in facts["examined"]}
+    assert tried["rate too high"] != UNCHECKED
+
+
+def test_classes_and_columns_have_their_names(table):
+    rows = cp.data.read_csv(table)
+    mapping = cp.data.TableMapping.of(rows, "kind")
+    x, y = rows.numbers(["width", "height"]).astype(np.float32), mapping.targets_of(rows)
+    run = cp.fit(
+        nn.MLP(2, (8,), 3),
+        (x, y),
+        loss=losses.cross_entropy,
+        sample_weight=np.where(y == 2, 0.0, 1.0),
+        epochs=2,
+        progress=False,
+        preprocessing=mapping,
+    )
+    found = run.diagnose()
+    assert "column 'height' has mean 1e+03" in found["unscaled inputs"].verdict
+    assert "tulip" in found["classes never predicted"].where
+
+
+def test_a_model_that_knows_no_table_is_refused(tmp_path, table, capsys, healthy):
+    healthy.save(tmp_path / "run.safetensors")
+    assert main.main(["doctor", "run.safetensors", table]) == 2
+    assert "was not trained on a table" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "SGD(",
+        "print(1)",
+        "Adam(learning_rate=CosineDecay(0.1, 10))",
+        "SGD(learning_rate=-1.0)",
+        "open('x')",
+        "Optimizer()",
+    ],
+)
+def test_what_names_no_optimizer_is_none(text):
+    assert optimizer_of(Run(None, settings={"optimizer": text})) is None
+
+
+@pytest.mark.parametrize(
+    "optimizer", [optim.SGD(0.1, momentum=0.9, nesterov=True), optim.AdamW(), optim.Lion(3e-4)]
+)
+def test_an_optimizer_is_read_back_from_its_name(optimizer):
+    assert optimizer_of(Run(None, settings={"optimizer": repr(optimizer)})) == optimizer

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import SettingError
+from ..data import TableMapping
 from ..explanation.doctor.diagnosis import Diagnosis, examine
 from ..explanation.doctor.evidence import Evidence
 from ..ops.random import key
@@ -82,14 +83,28 @@ def diagnose(
 
 
 def _examined(
-    model: Any, setup: Setup, history: Mapping[str, Sequence[float]], stopped: str, kept_best: bool
+    model: Any,
+    setup: Setup,
+    history: Mapping[str, Sequence[float]],
+    stopped: str,
+    kept_best: bool,
+    mapping: Any = None,
 ) -> Diagnosis:
     data, known = setup.data, setup.model is not None
     start = setup.model if known else fresh(model, key(0))
     experiments = trials(start, data, setup.loss, setup.optimizer, setup.batch_size, history)
     few = _some(data)
     evidence = Evidence(
-        model, few.x, few.y, setup.loss, history, stopped, experiments, setup.model, kept_best
+        model,
+        few.x,
+        few.y,
+        setup.loss,
+        history,
+        stopped,
+        experiments,
+        setup.model,
+        kept_best,
+        *((mapping.columns, mapping.classes) if isinstance(mapping, TableMapping) else ()),
     )
     notes = [f"{len(few):,} of {len(data):,} samples were predicted"] if len(few) < len(data) else []
     if experiments is not None and not known:
@@ -121,4 +136,5 @@ def diagnose_run(run: Run, data: Any, loss: Any, optimizer: Any, batch_size: int
         known.optimizer if optimizer is None else optimizer,
         known.batch_size if batch_size is None else batch_size,
     )
-    return _examined(run.model, setup, run.history, run.stopped, run.settings.get("kept") == "best epoch")
+    kept_best = run.settings.get("kept") == "best epoch"
+    return _examined(run.model, setup, run.history, run.stopped, kept_best, run.preprocessing)

@@ -33,15 +33,18 @@ def unscaled(evidence: Evidence) -> Seen | Unseen:
     many = np.flatnonzero(sizes > 10)
     means, deviations = columns.mean(axis=0), columns.std(axis=0)
     worst = int(sizes.argmax())
+    named = len(evidence.columns) == len(sizes)
+    name = repr(evidence.columns[worst]) if named else str(worst)
     return Seen(
         figure,
-        f"inputs are not scaled: column {worst} has mean {means[worst]:.3g} and deviation {deviations[worst]:.3g}"
+        f"inputs are not scaled: column {name} has mean {means[worst]:.3g} and deviation {deviations[worst]:.3g}"
         if largest >= tiny
         else f"inputs are not scaled: all columns together have the length {length:.2g}",
         f"inputs are of the size of 1: the largest column's root mean square is {largest:.2g}",
         evidence=f"root mean squares of the columns: smallest {sizes.min():.2g}, median {np.median(sizes):.2g}, "
         f"largest {largest:.3g}",
-        where=f"columns {numbered(many)}" if len(many) else "",
+        where=f"columns {', '.join(evidence.columns[c] for c in many.tolist()) if named else numbered(many)}"
+        * bool(len(many)),
         numbers={"root_mean_square": sizes.tolist()},
     )
 
@@ -82,20 +85,21 @@ def never_predicted(evidence: Evidence) -> Seen | Unseen:
     given = np.array([1 - given[0], given[0]]) if outcome.task == "yes or no" else given
     frequency = there / there.sum()
     right = bool((given[missing] > frequency[missing] / 2).all())
-    listed = ", ".join(f"{c} ({there[c]} samples, {said[c]} predictions)" for c in missing[:6])
+    names = [evidence.classes[c] if c < len(evidence.classes) else str(c) for c in range(k)]
+    counts = ", ".join(f"{said[c]} for {there[c]} samples" for c in missing[:6])
     return Seen(
         float(rates.min()),
-        f"{'classes' if len(missing) > 1 else 'class'} never predicted, or hardly ever: {listed}"
-        + (", ..." if len(missing) > 6 else "")
-        + ("; the probabilities are right on average, but another class is always more probable" * right),
+        f"{'classes' if len(missing) > 1 else 'class'} {', '.join(names[c] for c in missing[:6])} "
+        f"{'are' if len(missing) > 1 else 'is'} never, or hardly ever, predicted: {counts}"
+        + ("; their probability is right on average, but another class is always more probable" * right),
         "every class that is frequent enough to tell is predicted",
-        evidence="samples, predictions and mean probability by class: "
+        evidence="samples, predictions, mean probability by class: "
         + "; ".join(
-            f"{c}: {there[c]}, {said[c]}, {given[c]:.3f}"
+            f"{names[c]}: {there[c]}, {said[c]}, {given[c]:.3f}"
             for c in [*missing, *np.flatnonzero(rates >= NEVER)][:8]
         )
         + ("; ..." if k > 8 else ""),
-        where=f"class {numbered(missing)}" if len(missing) else "",
+        where=f"classes {', '.join(names[c] for c in missing)}" if len(missing) else "",
         numbers={"samples": there.tolist(), "predictions": said.tolist(), "missing": missing.tolist()},
         severity=WATCH if right else SICK,
     )

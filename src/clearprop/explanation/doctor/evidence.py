@@ -75,6 +75,8 @@ class Evidence:
         The model before the training, if it is known.
     kept_best : bool
         Whether the model is that of the best epoch, not of the last.
+    columns, classes : sequence of str
+        The names of the inputs and of the classes, where they have any.
     """
 
     model: Any
@@ -86,6 +88,8 @@ class Evidence:
     trials: Trials | None = None
     start: Any = None
     kept_best: bool = False
+    columns: Sequence[str] = ()
+    classes: Sequence[str] = ()
 
     @cached_property
     def explanation(self) -> Explanation:

@@ -27,7 +27,7 @@ def vanishing(evidence: Evidence) -> Seen | Unseen:
     """Measure what is left of the error at the layer where it is smallest."""
 
     def told(figure: float, place: str, when: str) -> tuple[str, str]:
-        left = f"one part in {1 / figure:,.0f} of the error at the output" if figure else "no error"
+        left = f"{figure:.1g} of the error at the output" if figure else "no error"
         return (
             f"{left} arrives at {place} {when}: the layers there {'hardly' if figure else 'cannot'} learn",
             f"the error arrives at every layer: at least {figure:.2g} of the output's",
@@ -42,7 +42,7 @@ def exploding(evidence: Evidence) -> Seen | Unseen:
     def told(figure: float, place: str, when: str) -> tuple[str, str]:
         return (
             f"the error grows {figure:,.3g}-fold on its way from the output to {place}, {when}",
-            f"no layer's error is much larger than the output's: {figure:.2g} times at most",
+            f"no layer's error is much larger than the output's: at most {figure:.2g} times as large",
         )
 
     return _passed(evidence, np.argmax, told)

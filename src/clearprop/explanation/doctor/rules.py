@@ -33,7 +33,7 @@ RULES = (
         "rate too high",
         learning.rate_too_high,
         "more of what can be learned, at a smaller rate",
-        0.2,
+        0.1,
         "an experiment; the limit is our own measurement",
         ("lower the learning rate",),
     ),
