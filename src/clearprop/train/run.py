@@ -97,9 +97,9 @@ class Run:
         >>> import numpy as np, clearprop as cp
         >>> x = np.linspace(-1, 1, 64)[:, None]
         >>> model, half = cp.nn.MLP(1, (16,), 1, activation=cp.tanh), cp.losses.half_squared_error
-        >>> run = cp.fit(model, (1000 * x, x), loss=half, epochs=2, progress=False)
+        >>> run = cp.fit(model, (1000 * x + 500, x), loss=half, epochs=2, progress=False)
         >>> run.diagnose().findings[0].verdict
-        'inputs are not scaled: column 0 has mean 0 and deviation 586'
+        'inputs are not scaled: column 0 has mean 500 and deviation 586'
         """
         from .diagnose import diagnose_run
 
