@@ -10,20 +10,29 @@ speaks. The last column counts those healthy twins on which any rule at all does
 import argparse
 import sys
 import time
-from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+from clearprop.explanation.doctor.finding import SICK as ILL
+from clearprop.explanation.doctor.finding import UNCHECKED, WATCH
 from clearprop.explanation.doctor.rules import RULES
 from doctor_cases import HEALTHY, SICK, sick
 
+Seen = dict[str, tuple[str, float]]  # of each rule, severity and figure
 
-def diagnoses(patient, seeds):
-    """Return a diagnosis for each seed."""
-    return [patient.run(seed).diagnose() for seed in seeds]
+
+def diagnosed(patient, seeds) -> list[Seen]:
+    """Train and diagnose from each seed."""
+    runs = (patient.run(seed).diagnose() for seed in seeds)
+    return [{f.rule: (f.severity, f.figure) for f in found.examined} for found in runs]
+
+
+def spoke(seen: Seen, rule: str) -> bool:
+    """Whether a rule found something."""
+    return seen[rule][0] in (ILL, WATCH)
 
 
 def share(count, of):
@@ -31,50 +40,48 @@ def share(count, of):
     return f"{100 * count / of:5.1f} %" if of else "      -"
 
 
+def spread(figures):
+    """Return the quantiles of figures as text."""
+    known = np.array([f for f in figures if np.isfinite(f)] or [np.nan])
+    return "  ".join(f"{q:.3g}" for q in np.quantile(known, [0, 0.01, 0.05, 0.5, 0.95, 0.99, 1]))
+
+
+def report(healthy: dict[str, list[Seen]], ill: dict[tuple[str, str], list[Seen]], figures: bool) -> None:
+    """Print hits and false alarms by rule, and the healthy networks on which any rule spoke."""
+    well = [seen for each in healthy.values() for seen in each]
+    print(f"{'rule':26}{'made sick by':32}{'hits':>9}{'false alarms':>16}")
+    for rule in (r.name for r in RULES):
+        checked = [seen for seen in well if seen[rule][0] != UNCHECKED]
+        alarms = f"{share(sum(spoke(seen, rule) for seen in checked), len(checked))} of {len(checked)}"
+        for (name, way), found in ill.items():
+            if name == rule:
+                hits = share(sum(spoke(seen, rule) for seen in found), len(found))
+                print(f"{name:26}{way:32}{hits:>9}{alarms:>20}")
+                if figures:
+                    print(f"    sick  {spread(seen[rule][1] for seen in found)}")
+        if figures:
+            print(f"    well  {spread(seen[rule][1] for seen in checked)}")
+    print(f"\n{'healthy network':32}any finding of any rule")
+    alarmed = {name: [{r for r in seen if spoke(seen, r)} for seen in each] for name, each in healthy.items()}
+    for name, each in alarmed.items():
+        rules = sorted(set().union(*each))
+        print(f"{name:32}{share(sum(map(bool, each)), len(each))}  {', '.join(rules)}".rstrip())
+    print(
+        f"{'all':32}{share(sum(bool(r) for each in alarmed.values() for r in each), len(well))} of {len(well)}"
+    )
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=50)
-    parser.add_argument("--only", default="", help="rules, or healthy networks, whose name contains this")
-    parser.add_argument("--figures", action="store_true", help="print quantiles of each rule's figure")
+    parser.add_argument(
+        "--figures", action="store_true", help="also quantiles of each rule's figure: 0 to 100 %%"
+    )
     given = parser.parse_args()
     seeds, start = range(given.seeds), time.perf_counter()
-
-    alarms, checked, figures, anything = defaultdict(int), defaultdict(int), defaultdict(list), {}
-    for name, patient in HEALTHY.items():
-        found = diagnoses(patient, seeds)
-        anything[name] = [[f.rule for f in each.findings] for each in found]
-        for each in found:
-            for finding in each.examined:
-                checked[finding.rule] += finding.severity != "not checked"
-                figures[finding.rule].append(finding.figure)
-            for finding in each.findings:
-                alarms[finding.rule] += 1
-    hits = {
-        (rule, way): [d[rule] for d in diagnoses(sick(twin, changes), seeds)]
-        for rule, way, twin, changes in SICK
-        if given.only in rule
-    }
-
-    print(f"{'rule':26}{'made sick by':32}{'hits':>9}{'false alarms':>16}")
-    for rule in RULES:
-        alarm = f"{share(alarms[rule.name], checked[rule.name])} of {checked[rule.name]}"
-        for (name, way), found in hits.items():
-            if name == rule.name:
-                hit = sum(f.severity in ("sick", "watch") for f in found)
-                print(f"{name:26}{way:32}{share(hit, len(found)):>9}{alarm:>20}")
-                if given.figures:
-                    print("   sick", np.quantile([f.figure for f in found], [0, 0.05, 0.5, 0.95, 1]).round(5))
-        if given.figures:
-            values = np.array(figures[rule.name])
-            print("   well", np.nanquantile(values, [0, 0.01, 0.05, 0.5, 0.95, 0.99, 1]).round(5))
-    print(f"\n{'healthy network':32}any finding of any rule")
-    for name, found in anything.items():
-        wrong = [rules for rules in found if rules]
-        print(
-            f"{name:32}{share(len(wrong), len(found))}  {sorted({r for rules in wrong for r in rules}) or ''}"
-        )
-    runs = [rules for found in anything.values() for rules in found]
-    print(f"{'all':32}{share(sum(map(bool, runs)), len(runs))} of {len(runs)}")
+    healthy = {name: diagnosed(patient, seeds) for name, patient in HEALTHY.items()}
+    ill = {(rule, way): diagnosed(sick(twin, changes), seeds) for rule, way, twin, changes in SICK}
+    report(healthy, ill, given.figures)
     print(f"\n{given.seeds} seeds, {time.perf_counter() - start:.0f} s")
 
 

@@ -1,5 +1,6 @@
 """The doctor finds what networks were made sick with, finds nothing in healthy ones, and says it well."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from clearprop import losses, nn, optim
 from clearprop.cli import main
 from clearprop.cli.doctor import optimizer_of
 from clearprop.core.errors import DataError, SettingError
+from clearprop.explanation.doctor import learning
 from clearprop.explanation.doctor.diagnosis import examine
 from clearprop.explanation.doctor.evidence import Evidence
 from clearprop.explanation.doctor.finding import HEALTHY as WELL
@@ -19,7 +21,9 @@ from clearprop.explanation.doctor.finding import UNCHECKED, WATCH
 from clearprop.explanation.doctor.outcome import outcome
 from clearprop.explanation.doctor.rules import RULES
 from clearprop.explanation.doctor.scale import scale
+from clearprop.train.data import Samples
 from clearprop.train.run import Run
+from clearprop.train.trial import Experiments
 from doctor_cases import CLASSES, HEALTHY, NUMBERS, SICK, sick
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -304,6 +308,80 @@ def test_a_rule_that_cannot_be_applied_says_why():
     found = examine(evidence)
     assert found["constant prediction"].verdict == "all targets are the same"
     assert found["classes never predicted"].severity == UNCHECKED
+
+
+# ---- experiments and histories
+
+
+def experiments(rate):
+    x, y = CLASSES.data(0)
+    data = Samples(x, y)
+    optimizer = optim.SGD(rate, momentum=0.9)
+    return Experiments(CLASSES.model(0), data, losses.cross_entropy, optimizer, 16, 100, None)
+
+
+def leaves(model):
+    return [leaf.copy() for leaf in cp.tree.leaves(model)]
+
+
+def test_experiments_begin_at_the_same_model_and_state():
+    tried = experiments(0.01)
+    rows = tried.shuffled[: 20 * tried.size]
+    first, _, again = (leaves(tried.run(rows, factor)) for factor in (1.0, 10.0, 1.0))
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+
+
+def test_a_factor_multiplies_the_rate():
+    one, other = experiments(0.01), experiments(0.04)
+    rows = one.shuffled[: 20 * one.size]
+    fourfold, plain = leaves(one.run(rows, 4.0)), leaves(other.run(rows, 1.0))
+    assert all(np.allclose(a, b, rtol=1e-5, atol=1e-6) for a, b in zip(fourfold, plain, strict=True))
+
+
+def test_updates_are_relative_to_the_weights_before():
+    """The eleventh to the twentieth step of training, as `steps` does them, in parts of the first weights."""
+    tried = experiments(0.01)
+    found = tried.updates()
+    start = tried.start.layers[0].weight
+    tried.stepper.begin_again(tried.start, 1.0)
+    weights = []
+    for step in range(20):
+        tried.stepper.run(tried.shuffled[step * tried.size : (step + 1) * tried.size], tried.size)
+        weights.append(tried.stepper.values()[0].layers[0].weight)
+    moves = [np.linalg.norm(b - a) for a, b in itertools.pairwise(weights[9:])]
+    assert found["layers.0.weight"] == pytest.approx(np.median(moves) / np.linalg.norm(start), rel=1e-4)
+
+
+def test_an_experiment_has_no_more_steps_than_the_training():
+    x, y = CLASSES.data(0)
+    short = Experiments(CLASSES.model(0), Samples(x, y), losses.cross_entropy, optim.Adam(), 16, 7, None)
+    assert short.at_rates([1.0])[0] == 7
+
+
+def test_what_is_memorised_has_each_class():
+    done = experiments(0.01).memorise(lambda prediction, target: False)
+    assert sorted(set(done.target.tolist())) == [0, 1, 2]
+    assert len(done.target) == 8
+
+
+T = np.array([[-1.0], [1.0], [-1.0], [1.0]])  # of which the best constant's squared error is 1
+
+
+@pytest.mark.parametrize(
+    ("loss", "val_loss", "kept_best", "figure"),
+    [
+        ([0.5, 0.1], [0.6, 0.7], False, 0.35),  # medians of the two epochs
+        ([0.5, 0.1, 0.1, 0.1, 0.1, 0.1], [0.6, 0.7, 0.7, 0.7, 0.7, 0.7], False, 0.6),
+        ([0.5, 0.1], [0.7, 0.7], False, 0.0),  # the loss of new data does not rise
+        ([0.5, 0.1, 0.1], [0.6, 0.9, 0.9], True, 0.0),  # and its lowest point was kept
+    ],
+    ids=["two epochs", "the last five", "not rising", "the best was kept"],
+)
+def test_overfitting_by_the_history(loss, val_loss, kept_best, figure):
+    history = {"loss": loss, "val_loss": val_loss}
+    model = nn.Dense(1, 1, weight=[[1.0]], bias=[0.0])
+    evidence = Evidence(model, T, T, losses.mean_squared_error, history, kept_best=kept_best)
+    assert learning.overfitting(evidence).figure == pytest.approx(figure)
 
 
 # ---- on the command line
