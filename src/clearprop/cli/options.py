@@ -30,6 +30,9 @@ Ignore: TypeAlias = Annotated[str | None, _option(_DATA, "COLUMNS", "Columns to 
 SkipIncomplete: TypeAlias = Annotated[
     bool, _option(_DATA, "", "Leave out rows that lack a value.", "--skip-incomplete")
 ]
+AllowCopies: TypeAlias = Annotated[
+    bool, _option(_DATA, "", "Keep columns that are the target under another name.", "--allow-copies")
+]
 ValidationFraction: TypeAlias = Annotated[
     float, _option(_DATA, "SHARE", "Rows set aside to see when to stop; 0 for none.")
 ]

@@ -10,15 +10,19 @@ import numpy as np
 
 from ..core.errors import DataError, SettingError
 from ..data import TableMapping, digits, read_csv, split
+from ..data.copies import lines_through
 from ..data.digits import digits_mapping
 from ..data.preprocessing import CLASSIFICATION
-from ..data.table import CellError, listed
+from ..data.table import CellError, CopyError, Table, listed
 from ..ops.random import fold_in, key
 from .choices import fraction
 
 Part = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
 
-_WAYS_OUT = "--ignore leaves out columns, --skip-incomplete rows that lack a value"
+_WAYS_OUT = {
+    CellError: "--ignore leaves out columns, --skip-incomplete rows that lack a value",
+    CopyError: "--ignore leaves out columns, --allow-copies keeps them",
+}
 
 TRAINING, VALIDATION, TEST = "training", "validation", "test"
 
@@ -86,7 +90,13 @@ def digits_problem(shares: Shares) -> Problem:
 
 
 def table_problem(
-    path: str, target: str | None, task: str, ignore: Sequence[str], skip_incomplete: bool, shares: Shares
+    path: str,
+    target: str | None,
+    task: str,
+    ignore: Sequence[str],
+    skip_incomplete: bool,
+    allow_copies: bool,
+    shares: Shares,
 ) -> Problem:
     """Return the problem of learning a column of a CSV file from its other columns.
 
@@ -111,12 +121,13 @@ def table_problem(
             notes.append(f"{len(table) - len(whole):,} of {len(table):,} rows lack a value and are skipped")
         table = whole
     try:
-        mapping = TableMapping.of(table, target, task, ignore)
-    except CellError as error:
-        raise DataError(f"{error}\n{_WAYS_OUT}") from None
+        mapping = TableMapping.of(table, target, task, ignore, allow_copies)
+    except (CellError, CopyError) as error:
+        raise DataError(f"{error}\n{_WAYS_OUT[type(error)]}") from None
     if task == "auto":
         kind = f"{len(mapping.classes)} classes" if mapping.classes else "numbers"
         notes.append(f"{target!r} holds {kind}, so this is {mapping.task} (change it with --task)")
+    notes += [] if mapping.classes or allow_copies else _lines(table, mapping)
     if len(table) < shares.fewest:
         raise DataError(
             f"{path} has {len(table)} rows, too few to set some aside: add rows, or train on all of them with "
@@ -127,3 +138,15 @@ def table_problem(
     mapping = mapping.standardized_on(table.take(rows[TRAINING]))
     x, y = mapping.inputs_of(table), mapping.targets_of(table)
     return Problem(path, mapping, {name: (x[r], y[r]) for name, r in rows.items()}, tuple(notes))
+
+
+def _lines(table: Table, mapping: TableMapping) -> list[str]:
+    """Return a note if the target is a column in another unit, which may be right, or what was to be learned."""
+    found = lines_through(table.numbers(mapping.columns), table.numbers([mapping.target])[:, 0])
+    columns = [mapping.columns[i] for i in found]
+    if not columns:
+        return []
+    return [
+        f"{mapping.target!r} follows from {listed(columns)} by a straight line in every row: if that will not be known "
+        f"when predictions are made, leave it out with --ignore"
+    ]

@@ -42,6 +42,7 @@ def train(
     task: options.Task = "auto",
     ignore: options.Ignore = None,
     skip_incomplete: options.SkipIncomplete = False,
+    allow_copies: options.AllowCopies = False,
     validation_fraction: options.ValidationFraction = 0.2,
     test_fraction: options.TestFraction = 0.2,
     hidden: options.Hidden = None,
@@ -78,10 +79,12 @@ def train(
 
     if data == _DIGITS:
         asked = {"--task": task != "auto", "--ignore": ignore, "--skip-incomplete": skip_incomplete}
+        asked["--allow-copies"] = allow_copies
         _refuse(data, {"--target": target, **asked})
         problem = digits_problem(shares)
     else:
-        problem = table_problem(data, target, task, _names(ignore), skip_incomplete, shares)
+        names = _names(ignore)
+        problem = table_problem(data, target, task, names, skip_incomplete, allow_copies, shares)
     cost = choices.loss_for(problem.mapping.task, loss)
     for note in problem.notes:
         out.note(note)
@@ -146,6 +149,7 @@ def _fit(model: MLP, problem: Problem, early_stopping: Any, **settings: Any) -> 
             early_stopping=None if validation is None else early_stopping,
             metrics=() if problem.mapping.output else ("accuracy",),
             preprocessing=problem.mapping,
+            allow_target_in_x=True,  # the table has been looked at, where columns have names
             **settings,
         )
 

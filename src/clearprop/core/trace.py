@@ -37,6 +37,7 @@ class Recording:
         self.extra: dict[Var, Var] = {}  # a variable of an outer recording → its stand-in here
         self.where: Location | None = None  # overrides the user's line while a graph is inlined
         self.open = True
+        self.numbers: dict[Var, np.ndarray[Any, Any]] = {}  # what a variable will be, where that is known
 
     def atom(self, value: Array) -> Atom:
         """Return what stands for a value in this recording's equations."""
@@ -82,6 +83,23 @@ def record(primitive: Primitive, args: tuple[Array, ...], params: dict[str, Any]
         raise placed(error, recording.where or user_location()) from None
     recording.eqns.append(Eqn(primitive, inputs, params, out, recording.where or user_location()))
     return Traced(out, recording)
+
+
+def stand_for(value: Array, numbers: np.ndarray[Any, Any] | None) -> None:
+    """Say which numbers a traced value stands for, so that they can be checked while it is recorded.
+
+    They may be more than its shape holds: all the rows of which a mini-batch will be some.
+    """
+    if isinstance(value, Traced) and numbers is not None:
+        value.recording.numbers[value.variable] = numbers
+
+
+def numbers_of(value: Array) -> np.ndarray[Any, Any] | None:
+    """Return an array itself, or the numbers that a traced value stands for; None if they are not known."""
+    if isinstance(value, Traced):
+        found: np.ndarray[Any, Any] | None = value.recording.numbers.get(value.variable)
+        return found
+    return np.asarray(value)
 
 
 class located:

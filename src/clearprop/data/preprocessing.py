@@ -10,7 +10,8 @@ import numpy as np
 from ..core.errors import DataError, ShapeError
 from ..core.tree import Module
 from ..ops.composite import softmax
-from .table import Table, is_number, listed
+from .copies import copies_in_table
+from .table import CopyError, Table, is_number, listed
 
 CLASSIFICATION, REGRESSION = "classification", "regression"
 TASKS = (CLASSIFICATION, REGRESSION)
@@ -95,7 +96,14 @@ class TableMapping(Module):
     output: Standardizer | None
 
     @classmethod
-    def of(cls, table: Table, target: str, task: str = "auto", ignore: Iterable[str] = ()) -> Self:
+    def of(
+        cls,
+        table: Table,
+        target: str,
+        task: str = "auto",
+        ignore: Iterable[str] = (),
+        allow_copies: bool = False,
+    ) -> Self:
         """Return the mapping that fits a table.
 
         Parameters
@@ -107,12 +115,15 @@ class TableMapping(Module):
             "auto" decides by the target, see `task_of`.
         ignore : iterable of str
             Columns to leave out.
+        allow_copies : bool
+            Take inputs that are the target under another name.
 
         Raises
         ------
         DataError
             If a column does not exist, no inputs are left, a cell cannot be used, or the target is the
-            same in every row or has nearly as many classes as there are rows.
+            same in every row or has nearly as many classes as there are rows; or if in 20 rows or more, and
+            beyond chance, a column equals the target or has one number for each class.
         """
         ignore = tuple(ignore)
         table.require((target, *ignore))
@@ -128,14 +139,18 @@ class TableMapping(Module):
             raise DataError(f"task={task!r}: must be 'auto', {CLASSIFICATION!r} or {REGRESSION!r}")
         table.require_numeric(columns)
         classes = _classes(table, target) if task == CLASSIFICATION else ()
-        return cls(
+        numbers = table.numbers(columns)
+        mapping = cls(
             columns=columns,
             target=target,
             task=task,
             classes=classes,
-            inputs=Standardizer.of(table.numbers(columns)),
+            inputs=Standardizer.of(numbers),
             output=None if task == CLASSIFICATION else _target_scale(table, target),
         )
+        if not allow_copies:
+            _require_no_copies(table, mapping, numbers)
+        return mapping
 
     def standardized_on(self, table: Table) -> Self:
         """Return this mapping with the means and scales of other rows: those that are trained on."""
@@ -183,6 +198,22 @@ class TableMapping(Module):
         if self.output is not None:
             return self.output.inverse(outputs)[:, 0].tolist()  # type: ignore[no-any-return]  # of floats
         return [self.classes[i] for i in np.argmax(np.asarray(outputs), axis=1)]
+
+
+def _require_no_copies(table: Table, mapping: TableMapping, inputs: np.ndarray[Any, Any]) -> None:
+    classes = mapping.task == CLASSIFICATION
+    target = mapping.targets_of(table) if classes else table.numbers([mapping.target])[:, 0]
+    copies = [mapping.columns[i] for i in copies_in_table(inputs, target, classes)]
+    if copies:
+        one = len(copies) == 1
+        holds = "holds one number for each class of" if classes else "is the same as"
+        if not one:
+            holds = "each hold one number for each class of" if classes else "are the same as"
+        raise CopyError(
+            f"{table.name}: the target is among the inputs: the column{'' if one else 's'} {listed(copies)} {holds} "
+            f"{mapping.target!r} in all {len(table):,} rows, so that there is nothing to learn but to copy it: leave "
+            f"{'it' if one else 'them'} out, or say that it is meant"
+        )
 
 
 def task_of(table: Table, target: str) -> str:

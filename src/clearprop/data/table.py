@@ -21,6 +21,10 @@ class CellError(DataError):
     """Cells that cannot be used as numbers; without their rows or columns, the table may do."""
 
 
+class CopyError(DataError):
+    """Columns that are the target under another name; without them, the table may do."""
+
+
 def is_missing(cell: str) -> bool:
     """Tell whether a cell stands for no value: empty, NaN, NA, N/A, null, none or a question mark."""
     return cell.lower() in _MISSING

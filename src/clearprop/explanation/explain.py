@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from ..nn.context import Context
 from .layers import Layer, layers_of, parameter, quantity
 from .quantity import Quantity
 from .record import Record, X, record
+
+if TYPE_CHECKING:
+    from .ledger import Ledger
 
 
 class Explanation:
@@ -98,6 +101,51 @@ class Explanation:
         if name == X:
             return quantity(self.record, "dx", symbol, error, error=True)
         return parameter(self.record, name, symbol, error, error=True)
+
+    def paths(
+        self, name: str, index: int | Sequence[int], k: int | None = 10, detail: str = "layers"
+    ) -> Ledger:
+        """Return the path ledger of one element: every way by which it moves the loss, factor by factor.
+
+        Parameters
+        ----------
+        name : str
+            A parameter's path, ``"layers.0.weight"``, or ``"x"``.
+        index : int or sequence of int
+        k : int or None
+            How many paths to write down, the largest first; None all of them, up to 10,000. What is not written
+            down is given as one number, so that the ledger always closes.
+        detail : {"layers", "operations"}
+            Stop at what layers take, sum and give, and add up what lies between; or at each operation.
+
+        Raises
+        ------
+        SettingError, ShapeError
+            If there is no such element or no such detail.
+        DataError
+            If values on the way are not finite.
+
+        Examples
+        --------
+        >>> import numpy as np, clearprop as cp
+        >>> line = cp.nn.Dense(1, 1, cp.tanh, weight=[[1.0]], bias=[0.0])
+        >>> e = cp.explain(line, cp.losses.half_squared_error, np.array([[0.5]]), np.array([[1.0]]))
+        >>> print(e.paths("weight", (0, 0)))
+        ∂L/∂W¹[0,0], weight[0, 0]: 1 path to the loss
+        <BLANKLINE>
+           1  W¹[0,0] → z¹[0] → a¹[0] → L
+                ∂z¹[0]/∂W¹[0,0] = x[0]         =   +0.500000000
+                ∂a¹[0]/∂z¹[0]   = tanh′(z¹[0]) =   +0.786447733
+                ∂L/∂a¹[0]                      =   -0.537882843
+                their product                  =   -0.211508371
+        <BLANKLINE>
+          sum of this path                      -0.211508371
+          ∂L/∂W¹[0,0] of the backward pass      -0.211508371
+          difference                                      +0
+        """
+        from .ledger import paths
+
+        return paths(self.record, self.layers, name, index, k, detail)
 
     def __repr__(self) -> str:
         n = self.record.samples or 1

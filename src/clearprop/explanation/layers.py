@@ -15,6 +15,7 @@ from .quantity import Quantity
 from .record import Record
 
 _UP = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+_DOWN = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 def raised(number: int) -> str:
@@ -24,6 +25,11 @@ def raised(number: int) -> str:
     '¹²'
     """
     return str(number).translate(_UP)
+
+
+def lowered(number: int) -> str:
+    """Return a number as it stands below a symbol."""
+    return str(number).translate(_DOWN)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +91,7 @@ def _layer(record: Record, call: Call, number: int) -> Layer:
         "a": call.output,
     }
     up, down, prefix = raised(number), raised(number - 1), call.name or "model"
-    letters = {name: _letter(name) for name in own}
+    letters = {name: letter(name) for name in own}
 
     def of(key: str, symbol: str) -> Quantity:
         return quantity(record, f"{prefix}.{key}", symbol, record.value(variables[key]))
@@ -118,7 +124,8 @@ def _layer(record: Record, call: Call, number: int) -> Layer:
     )
 
 
-def _letter(name: str) -> str:
+def letter(name: str) -> str:
+    """Return the symbol of a parameter."""
     return {"weight": "W", "bias": "b"}.get(name, name)
 
 

@@ -6,7 +6,6 @@ The model itself is not touched, and nothing watches where nobody explains.
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -89,7 +88,7 @@ class _Watch:
 def _rebuilt(part: Any, path: str, calls: list[Call], listed: bool) -> Any:
     items = tree.contents(part)
     if items is None:
-        return _watched(part, _Watch(path, part, calls)) if listed and inspect.isfunction(part) else part
+        return _watched(part, _Watch(path, part, calls)) if listed and callable(part) else part
     inside = not isinstance(part, tree.Module)
     children = {k: _rebuilt(v, f"{path}.{k}" if path else str(k), calls, inside) for k, v in items}
     if isinstance(part, tree.Module):

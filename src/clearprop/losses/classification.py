@@ -5,6 +5,8 @@ probabilities, with ``from_logits=False``, the logarithm is taken as it is, but 
 of 0 counts as the smallest positive normal number of its dtype (1.2e-38 in float32, 2.2e-308 in float64),
 with slope 0. So a prediction that is certain and right has the loss 0 exactly, and one that is certain and
 wrong 87.3 or 708.4 in place of infinity.
+
+What is known to be a softmax or a sigmoid is not taken for logits; ``from_logits="unchecked"`` does so all the same.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from .inputs import (
     require_classes,
     require_distribution,
 )
+from .probabilities import takes_logits
 from .reduction import reduce, weigh
 
 _LOGITS = "of logits leave from_logits=True, the default"
@@ -38,7 +41,7 @@ def log_loss(
     prediction: Array,
     target: Any,
     *,
-    from_logits: bool = True,
+    from_logits: bool | str = True,
     sample_weight: Any = None,
     reduction: str = "mean",
 ) -> Array:
@@ -53,10 +56,10 @@ def log_loss(
         Logits z; with from_logits=False the probabilities p of 1. The loss is computed in its dtype.
     target : array[n] or array[n, k]
         y in [0, 1], of the same shape; any dtype. With k columns each is a label of its own (multi-label).
-    from_logits : bool
+    from_logits : bool or "unchecked"
         False takes −y·log p − (1 − y)·log(1 − p). A p of 0 counts as the smallest positive normal number of
         its dtype, likewise 1 − p: certain and right is 0 exactly, certain and wrong is 708.4 (float64)
-        or 87.3 (float32), with slope 0.
+        or 87.3 (float32), with slope 0. "unchecked" takes for logits what is seen to be the result of a sigmoid, too.
     sample_weight : array[n], optional
         w ≥ 0, one a sample, or one an element.
     reduction : {"mean", "sum", "none"}
@@ -69,6 +72,8 @@ def log_loss(
         If the shapes differ: [n,1] against [n] is not broadcast.
     DataError
         If a target, or a probability, is not in [0, 1].
+    SettingError
+        If a traced prediction is the result of a sigmoid or a softmax, and taken for logits.
 
     Examples
     --------
@@ -79,8 +84,9 @@ def log_loss(
     array([0.69314718, 0.        ])
     """
     prediction, target = matched("log_loss", prediction, target)
-    require_between(0, 1, target, "log_loss: the target", "of labels −1 and 1 use (target + 1) / 2")
-    if from_logits:
+    way = "of labels −1 and 1 use (target + 1) / 2, of more than two classes cp.losses.cross_entropy"
+    require_between(0, 1, target, "log_loss: the target", way)
+    if takes_logits("log_loss", prediction, from_logits, "sigmoid"):
         losses = target * softplus(-prediction) + (1 - target) * softplus(prediction)
     else:
         require_between(0, 1, prediction, "log_loss: the prediction", _LOGITS)
@@ -107,7 +113,7 @@ def cross_entropy(
     prediction: Array,
     target: Any,
     *,
-    from_logits: bool = True,
+    from_logits: bool | str = True,
     label_smoothing: float = 0.0,
     class_weight: Any = None,
     sample_weight: Any = None,
@@ -125,8 +131,9 @@ def cross_entropy(
         as the smallest positive normal number of its dtype. The loss is computed in its dtype.
     target : integer array[n, ...] or array[n, ..., k]
         Labels y from 0 to k − 1, or probabilities q with the sum 1.
-    from_logits : bool
-        Whether prediction holds logits; log-probabilities are logits too.
+    from_logits : bool or "unchecked"
+        Whether prediction holds logits; log-probabilities are logits too. "unchecked" takes for logits what is seen
+        to be the result of a softmax, too.
     label_smoothing : float
         ε in [0, 1]: the loss is (1 − ε) times that of the target plus ε times that of q = 1/k (Szegedy,
         Vanhoucke, Ioffe, Shlens, Wojna: "Rethinking the Inception architecture", 2016, section 7).
@@ -147,6 +154,8 @@ def cross_entropy(
         If the labels are floats.
     DataError
         If a label names no class, or probabilities are negative or do not have the sum 1.
+    SettingError
+        If the prediction is the result of a softmax, and taken for logits.
 
     Examples
     --------
@@ -172,10 +181,10 @@ def cross_entropy(
     return reduce("cross_entropy", losses, sample_weight, reduction, share)
 
 
-def _log_probabilities(loss: str, prediction: Any, from_logits: bool) -> Array:
+def _log_probabilities(loss: str, prediction: Any, from_logits: bool | str) -> Array:
     prediction = as_float(prediction, f"{loss}: the prediction")
     require_classes(loss, prediction)
-    if from_logits:
+    if takes_logits(loss, prediction, from_logits, "softmax"):
         return log_softmax(prediction)
     require_distribution(prediction, f"{loss}: the prediction", _LOGITS)
     return _log(prediction)
@@ -217,7 +226,7 @@ def kl_divergence(
     prediction: Array,
     target: Any,
     *,
-    from_logits: bool = True,
+    from_logits: bool | str = True,
     sample_weight: Any = None,
     reduction: str = "mean",
 ) -> Array:
@@ -234,8 +243,8 @@ def kl_divergence(
         dtype. The loss is computed in its dtype.
     target : array[n, ..., k]
         Probabilities q, with the sum 1: not their logarithms.
-    from_logits : bool
-        Whether prediction holds logits.
+    from_logits : bool or "unchecked"
+        Whether prediction holds logits. "unchecked" takes for logits what is seen to be the result of a softmax, too.
     sample_weight : array[n], optional
         w ≥ 0, one a sample, or one a row of the prediction.
     reduction : {"mean", "sum", "none"}
@@ -248,6 +257,8 @@ def kl_divergence(
         If the shapes differ.
     DataError
         If probabilities are negative or do not have the sum 1.
+    SettingError
+        If the prediction is the result of a softmax, and taken for logits.
 
     Examples
     --------

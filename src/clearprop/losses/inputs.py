@@ -1,7 +1,7 @@
 """What a loss is given: arrays of one dtype, with their shapes and values checked.
 
 Shapes and dtypes are known of every value, so they are always checked. Numbers are checked where there
-are any: a traced value has none yet.
+are any: a traced value has none yet, unless it is said which ones it stands for, as training says of targets.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import DataError, DTypeError, SettingError, ShapeError
+from ..core.trace import numbers_of, stand_for
 from ..core.traced import Traced
 from ..core.types import Array, is_float, require_supported, type_of
 
@@ -31,20 +32,28 @@ def as_float(value: Any, whose: str) -> Array:
 
 
 def like(array: Array, prediction: Array) -> Array:
-    """Return an array in the prediction's dtype."""
-    return array.astype(prediction.dtype, copy=False)
+    """Return an array in the prediction's dtype; what stands for numbers still does."""
+    converted = array.astype(prediction.dtype, copy=False)
+    if isinstance(converted, Traced):
+        stand_for(converted, numbers_of(array))
+    return converted
 
 
 def matched(loss: str, prediction: Any, target: Any) -> tuple[Array, Array]:
     """Return prediction and target in the prediction's dtype, or raise ShapeError if their shapes differ."""
     prediction = as_float(prediction, f"{loss}: the prediction")
     target = as_array(target, f"{loss}: the target")
+    require_same_shape(loss, prediction, target)
+    return prediction, like(target, prediction)
+
+
+def require_same_shape(whose: str, prediction: Array, target: Array) -> None:
+    """Raise ShapeError if the shapes differ; the message says how to make them equal."""
     if prediction.shape != target.shape:
         raise ShapeError(
-            f"{loss}({type_of(prediction)}, {type_of(target)}): prediction and target must have the same "
+            f"{whose}({type_of(prediction)}, {type_of(target)}): prediction and target must have the same "
             f"shape: {_way_to_match(prediction.shape, target.shape)}"
         )
-    return prediction, like(target, prediction)
 
 
 def _way_to_match(prediction: tuple[int, ...], target: tuple[int, ...]) -> str:
@@ -57,6 +66,11 @@ def _way_to_match(prediction: tuple[int, ...], target: tuple[int, ...]) -> str:
             f"of class labels use cp.losses.cross_entropy, cp.losses.hinge with kind='weston-watkins', or "
             f"cp.one_hot(target, {prediction[-1]})"
         )
+    if len(target) > 1 and target[:-1] in (prediction, prediction[:-1]):
+        return (
+            f"of {target[-1]} numbers a sample make a model of {target[-1]} outputs; of one-hot rows that, with "
+            f"cp.losses.cross_entropy, or take the labels, np.argmax(target, axis=-1)"
+        )
     return "reshape one of them, or np.broadcast_to it on purpose"
 
 
@@ -67,14 +81,26 @@ def as_labels(loss: str, target: Array, n_classes: int) -> Array:
             f"{loss}: the target is {type_of(target)}, but class labels are integers from 0 to "
             f"{n_classes - 1}: use target.astype(int); to predict numbers, use cp.losses.mean_squared_error"
         )
-    wrong = [] if isinstance(target, Traced) else target[(target < 0) | (target >= n_classes)]
-    if len(wrong):
-        raise DataError(
-            f"{loss}: the target holds the label {wrong[0]}, but the prediction has {n_classes} classes, "
-            f"numbered from 0 to {n_classes - 1}; number the classes from 0, and give samples to leave out "
-            f"any of these labels and the weight 0"
+    numbers = numbers_of(target)
+    if (
+        numbers is None
+    ):  # what is negative would count from the end; so it is out of range, as what is too large
+        return _index(
+            np.where(target < 0, target - n_classes, target) if target.dtype.kind == "i" else target
         )
-    return target.astype(np.int64, copy=False)
+    wrong = (numbers < 0) | (numbers >= n_classes)
+    if wrong.any():
+        place = list(map(int, np.argwhere(wrong)[0]))
+        raise DataError(
+            f"{loss}: the target holds the label {numbers[tuple(place)]} at {place}, but the prediction has "
+            f"{n_classes} classes, numbered from 0 to {n_classes - 1}; number the classes from 0, and give samples to "
+            f"leave out any of these labels and the weight 0"
+        )
+    return _index(target)
+
+
+def _index(labels: Array) -> Array:
+    return labels.astype(np.int64, copy=False)
 
 
 def require_classes(loss: str, prediction: Array) -> int:
@@ -113,19 +139,21 @@ def _show(shape: tuple[int, ...]) -> str:
 
 def require_between(low: float, high: float, array: Array, whose: str, way: str) -> None:
     """Raise DataError if a number lies outside [low, high]; NaN, which shows in the loss, passes."""
-    if isinstance(array, Traced):
+    numbers = numbers_of(array)
+    if numbers is None or not numbers.size or (numbers.min() >= low and numbers.max() <= high):
         return
-    wrong = array[(array < low) | (array > high)]
+    wrong = numbers[(numbers < low) | (numbers > high)]
     if wrong.size:
         raise DataError(f"{whose} holds {wrong[0]}, which does not lie in [{low:g}, {high:g}]: {way}")
 
 
 def require_distribution(array: Array, whose: str, way: str) -> None:
     """Raise DataError unless the last axis holds probabilities with the sum 1, to within 0.01."""
-    if isinstance(array, Traced):
+    numbers = numbers_of(array)
+    if numbers is None:
         return
-    require_between(0, 1, array, whose, way)
-    sums = np.asarray(np.sum(array, axis=-1, dtype=np.float64))
+    require_between(0, 1, numbers, whose, way)
+    sums = np.asarray(np.sum(numbers, axis=-1, dtype=np.float64))
     wrong = sums[np.abs(sums - 1) > 0.01]
     if wrong.size:
         raise DataError(f"{whose} has a row with the sum {wrong[0]:g}, where it must be 1: {way}")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import DataError, ShapeError
-from ..core.traced import Traced
+from ..core.trace import numbers_of
 from ..core.types import Array, type_of
 from ..ops.activations import relu
 from ..ops.index import gather, one_hot
@@ -101,10 +101,11 @@ def _excess(x: Array, squared: bool) -> Array:
 
 def _require_two_labels(target: Array) -> None:
     """Raise DataError unless all labels are −1 or 1, or all are 0 or 1."""
-    if isinstance(target, Traced):
+    numbers = numbers_of(target)
+    if numbers is None:
         return
-    if not (np.isin(target, (-1, 1)).all() or np.isin(target, (0, 1)).all()):
-        found = ", ".join(f"{label:g}" for label in np.unique(target)[:5])
+    if not (np.isin(numbers, (-1, 1)).all() or np.isin(numbers, (0, 1)).all()):
+        found = ", ".join(f"{label:g}" for label in np.unique(numbers)[:5])
         raise DataError(
             f"hinge: binary labels are −1 and 1, or 0 and 1, but the target holds {found}; of more classes "
             f"give one score a class and kind='weston-watkins' or 'crammer-singer'"

@@ -13,10 +13,18 @@ from ..ops.random import as_key, fold_in
 from .context import INFERENCE, Context, apply
 from .dense import Activation, Dense
 from .initializers import zeros
+from .widths import raise_placed, require_fitting
 
 
 class Sequential(Module):
     """Layers, or any functions of an array, each applied to the result of the one before.
+
+    An error inside of a layer says which one it is and what it was given.
+
+    Raises
+    ------
+    ShapeError
+        If a layer takes another number of columns than the one before is known to give.
 
     Examples
     --------
@@ -29,12 +37,19 @@ class Sequential(Module):
     layers: tuple[Callable[..., Array], ...]
 
     def __init__(self, layers: Sequence[Callable[..., Array]]) -> None:
-        super().__init__(layers=tuple(layers))
+        layers = tuple(layers)
+        if type(self).__call__ is Sequential.__call__:
+            require_fitting(layers)
+        super().__init__(layers=layers)
 
     def __call__(self, x: Array, context: Context = INFERENCE) -> Array:
         """Apply the layers in order."""
-        for layer in self.layers:
-            x = apply(layer, x, context)
+        for index, layer in enumerate(self.layers):
+            try:
+                x = apply(layer, x, context)
+            except Exception as error:
+                raise_placed(error, self.layers, index, x)
+                raise
         return x
 
     def __len__(self) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..nn.context import INFERENCE, apply
 from .data import Samples
-from .metrics import Metric
+from .metrics import METRICS, Metric
 from .steps import Loss
 
 _ROWS = 4096  # predicted at a time
@@ -29,3 +29,13 @@ def evaluate(
     prediction = predict(model, data.x)
     row = {f"{prefix}loss": float(data.weighted(loss)(prediction, data.y, data.weight))}
     return row | {f"{prefix}{name}": measure(prediction, data.y) for name, measure in measures.items()}
+
+
+def require_measurable(model: Callable[..., Any], data: Samples, measures: dict[str, Metric]) -> None:
+    """Raise what is wrong with clearprop's own metrics for this model and these targets, before any training."""
+    ours = [measure for measure in measures.values() if measure in METRICS.values()]
+    if ours:
+        few = data.take(slice(0, 2))
+        prediction = predict(model, few.x)
+        for measure in ours:
+            measure(prediction, few.y)

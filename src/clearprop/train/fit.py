@@ -12,9 +12,10 @@ from ..api.inside import Inside, says_inside
 from ..ops.random import fold_in, key
 from ..optim import LBFGS, Adam, Optimizer, ReduceOnPlateau
 from .data import Samples, hold_out, samples
-from .evaluation import evaluate
+from .evaluation import evaluate, require_measurable
 from .history import Keeper, Tally
 from .metrics import Metric, named_metrics
+from .mistakes import require_no_target_among_inputs, require_sound
 from .progress import Progress, progress_on
 from .run import Run, Setup
 from .steps import SPLIT, Loss, Step, loop
@@ -40,6 +41,7 @@ def fit(
     progress: bool = True,
     preprocessing: Any = None,
     backend: str = "native",
+    allow_target_in_x: bool = False,
 ) -> Run:
     """Train a model and return the run: the model, its history, how it was made.
 
@@ -77,6 +79,8 @@ def fit(
         Kept in the run, and in its file, beside the model.
     backend : {"native", "numpy"}
         Native code, made for this model when the training begins; or NumPy, the same run to rounding, slower.
+    allow_target_in_x : bool
+        Train even though columns of x, beside others, are y itself (or one column for each class of y).
 
     Returns
     -------
@@ -86,7 +90,13 @@ def fit(
     Raises
     ------
     DataError
-        If the data cannot be trained on.
+        If the data cannot be trained on; if a target is none that the loss takes, in whichever row it stands; or if
+        y is among the columns of x, in 20 rows or more and beyond chance.
+    ShapeError
+        If shapes do not fit, naming the layer; or if a loss of one's own takes all predictions against all targets,
+        as predictions [n,1] less targets [n] does.
+    SettingError
+        If the model ends in a softmax or a sigmoid that the loss takes once more.
 
     Examples
     --------
@@ -99,9 +109,15 @@ def fit(
     True
     """
     optimizer = Adam(1e-3) if optimizer is None else optimizer
-    train, held = hold_out(samples(data, sample_weight), validation, fold_in(key(seed), SPLIT))
+    given = samples(data, sample_weight)
+    if not allow_target_in_x:
+        require_no_target_among_inputs(given)
+    train, held = hold_out(given, validation, fold_in(key(seed), SPLIT))
     measures = named_metrics(metrics)
     each = loop(model, train, loss, optimizer, epochs, batch_size, seed, bool(measures), backend, _PAUSE)
+    require_measurable(model, train, measures)
+    if held is not None and not isinstance(validation, (int, float)):  # samples of their own
+        require_sound(model, held, held.weighted(loss), batch_size, "the validation data")
     keeper = Keeper(model, early_stopping)
     with progress_on(progress, epochs) as show:
         stopped = _consume(each, train, held, loss, measures, plateau, keeper, show)

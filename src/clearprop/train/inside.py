@@ -16,6 +16,7 @@ from ..optim import LBFGS, Adam, Optimizer
 from .data import Samples, hold_out, samples
 from .fit import fit
 from .metrics import named_metrics
+from .mistakes import require_sound
 from .stepper import Native
 from .steps import NOISE, ORDER, SPLIT, Loss, steps, try_loss
 
@@ -45,6 +46,7 @@ class TrainingStep(Inside):
         if batch_size < 1:
             raise DataError(f"batch_size={batch_size}: must be at least 1")
         weighted = data.weighted(loss)
+        require_sound(model, data, weighted, batch_size)
         try_loss(model, data, weighted)
         self.stepper = Native(model, data, weighted, optimizer, fold_in(key(seed), NOISE), keep_predictions)
         self.size = min(batch_size, len(data))

@@ -7,7 +7,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..core.errors import DataError
+from ..core.errors import DataError, ShapeError
+from ..core.types import type_of
+from ..losses.inputs import require_same_shape
 
 Metric: TypeAlias = Callable[[Any, Any], float]
 
@@ -26,7 +28,13 @@ def accuracy(prediction: Any, target: Any) -> float:
     0.5
     """
     p, t = np.asarray(prediction), np.asarray(target)
-    if p.ndim == 2 and p.shape[1] > 1:
+    several = p.ndim == 2 and p.shape[1] > 1
+    fits = t.shape in (p.shape[:1], p.shape) if several else t.shape[:1] == p.shape[:1] and t.size == p.size
+    if not fits:
+        ways = f"[{len(p)}] or one-hot rows [{len(p)},{p.shape[1]}]" if several else "as many as predictions"
+        column = ": use target[:, 0]" if t.shape == (*p.shape[:1], 1) else ""
+        raise ShapeError(f"accuracy({type_of(p)}, {type_of(t)}): the target must be labels, {ways}{column}")
+    if several:
         classes = t if t.ndim == 1 else t.argmax(axis=1)
         return float(np.mean(p.argmax(axis=1) == classes))
     return float(np.mean((p.reshape(-1) > 0) == (t.reshape(-1) > 0)))
@@ -38,7 +46,9 @@ def mean_absolute_error(prediction: Any, target: Any) -> float:
     >>> mean_absolute_error(np.array([1.0, 3.0]), np.array([2.0, 2.0]))
     1.0
     """
-    return float(np.mean(np.abs(np.asarray(prediction) - np.asarray(target))))
+    p, t = np.asarray(prediction), np.asarray(target)
+    require_same_shape("mean_absolute_error", p, t)
+    return float(np.mean(np.abs(p - t)))
 
 
 def r2_score(prediction: Any, target: Any) -> float:
@@ -48,6 +58,7 @@ def r2_score(prediction: Any, target: Any) -> float:
     0.0
     """
     p, t = np.asarray(prediction, np.float64), np.asarray(target, np.float64)
+    require_same_shape("r2_score", p, t)
     residual, spread = np.sum((t - p) ** 2), np.sum((t - t.mean(axis=0)) ** 2)
     return float(1 - residual / spread) if spread else float(residual == 0)
 

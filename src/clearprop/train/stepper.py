@@ -16,7 +16,7 @@ from ..api import value_and_grad
 from ..core import tree
 from ..core.graph import Graph
 from ..core.interpret import interpret
-from ..core.trace import trace
+from ..core.trace import stand_for, trace
 from ..core.types import Array, Type, type_of
 from ..nn.context import Context, apply
 from ..ops.random import fold_in
@@ -98,6 +98,7 @@ class Stepper(ABC):
         n = len(self.leaves)
         model, state = tree.unflatten(self.form, leaves[:n])
         x, y, weight = (*leaves[n:], None)[:3]
+        stand_for(y, self.data[1][:0])  # all targets have been checked before
         context = Context(training=True, rng=fold_in(self.noise, state["step"]))
 
         def cost(model: Any) -> tuple[Array, Array]:

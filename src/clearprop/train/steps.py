@@ -23,6 +23,7 @@ from ..nn.context import INFERENCE, Context, apply
 from ..ops.random import fold_in, key, permutation
 from ..optim import LBFGS, Optimizer
 from .data import Samples, samples
+from .mistakes import require_no_target_among_inputs, require_sound
 from .stepper import Interpreted, Native, Stepper
 
 Loss = Callable[..., Any]
@@ -103,6 +104,7 @@ def steps(
     seed: int = 0,
     keep_predictions: bool = False,
     backend: str = "native",
+    allow_target_in_x: bool = False,
 ) -> Iterator[Step]:
     """Train step by step: the loop beneath `fit`, for those who write their own around it.
 
@@ -117,6 +119,8 @@ def steps(
     keep_predictions : bool
         Whether steps carry the predictions that they made.
     backend : {"native", "numpy"}
+        As for `fit`.
+    allow_target_in_x : bool
         As for `fit`.
 
     Yields
@@ -133,18 +137,10 @@ def steps(
     >>> [round(step.loss, 3) for step in loop][:3]
     [3.857, 1.259, 0.411]
     """
-    return loop(
-        model,
-        samples(data, sample_weight),
-        loss,
-        optimizer,
-        epochs,
-        batch_size,
-        seed,
-        keep_predictions,
-        backend,
-        0.0,
-    )
+    train = samples(data, sample_weight)
+    if not allow_target_in_x:
+        require_no_target_among_inputs(train)
+    return loop(model, train, loss, optimizer, epochs, batch_size, seed, keep_predictions, backend, pause=0.0)
 
 
 def loop(
@@ -169,6 +165,7 @@ def loop(
     if epochs < 1 or batch_size < 1:
         raise DataError(f"epochs={epochs}, batch_size={batch_size}: both must be at least 1")
     weighted = data.weighted(loss)
+    require_sound(model, data, weighted, batch_size)
     try_loss(model, data, weighted)
     noise = fold_in(key(seed), NOISE)
     if isinstance(optimizer, LBFGS):
