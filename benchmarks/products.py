@@ -29,7 +29,7 @@ from clearprop.compile.text import Function, Module, Value
 
 FLOAT = np.dtype(np.float32)
 PEAK_WORK = 1e9  # floating-point operations of one turn of the peak loop in each thread
-TURN_WORK = 2e8  # of one turn of a product in each thread, at least
+TURN_WORK = 2e9  # of one turn of a product in each thread, at least: far more than it takes to begin one
 DROWSY = 0.005  # seconds in which threads of BLAS fall asleep
 
 Peak = tuple[Callable[[], None], float]

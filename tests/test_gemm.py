@@ -154,6 +154,14 @@ def test_products_equal_numpys(target, dtype, orders):
         run(target, dtype, m, n, k, orders)
 
 
+@targets
+@pytest.mark.parametrize("rows", range(1, 17))
+def test_dot_products_of_few_rows(target, rows):
+    dtype = DTYPES[rows % 2]
+    run(target, dtype, rows, 37, 130 + rows, "CFC")
+    run(target, dtype, 37, rows, 530 + rows, "CCC")
+
+
 sizes = st.integers(1, 67)
 places = st.tuples(*[st.sampled_from("CFS")] * 3)
 

@@ -16,7 +16,7 @@ from numpy.lib.stride_tricks import as_strided
 import clearprop as cp
 from cases import CASES
 from clearprop.compile import calls, program
-from clearprop.compile.kernels import Access, Buffer, Folded, Load, Loop, Special
+from clearprop.compile.kernels import Access, Buffer, Folded, Load, Loop, Special, Strips
 from clearprop.compile.memory import ALIGNMENT, plan
 from clearprop.compile.program import Program
 from clearprop.compile.schedule import Schedule, schedule
@@ -141,8 +141,9 @@ def assert_in_order(made: Schedule) -> None:
             ...
         ] = True
 
-    for kernel in made.kernels:
-        assert not set(kernel.reads()) & set(kernel.writes())
+    parts = [(k, part) for k in made.kernels for part in (k.parts if isinstance(k, Strips) else [k])]
+    for whole, kernel in parts:
+        assert not set(whole.reads()) & set(whole.writes())
         loop = kernel if isinstance(kernel, Loop) else getattr(kernel, "loop", None)
         reads: list[Access] = []
         writes: list[Access] = []

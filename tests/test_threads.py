@@ -12,7 +12,7 @@ import pytest
 
 import clearprop as cp
 from clearprop.compile import claiming, team, threads
-from clearprop.compile.cutting import MOST, loop_cut, panel_cut, product_cut, wanted
+from clearprop.compile.cutting import FEW, MOST, TALL, loop_cut, panel_cut, product_cut, wanted
 from clearprop.compile.gemm import Product
 from clearprop.compile.program import Program
 from clearprop.compile.target import TARGETS
@@ -150,15 +150,19 @@ def test_small_work_is_not_cut():
 
 @pytest.mark.parametrize("tiles", [1, 2, 7, 150])
 @pytest.mark.parametrize("panels", [1, 3, 64])
-def test_blocks_cover_a_product(tiles, panels):
-    made = Product("p", "p_pack", "p_slice", tiles, panels, panels * 10**6, 64, 14, 32)
+@pytest.mark.parametrize("own", ["", "near", "copies"])
+def test_blocks_cover_a_product(tiles, panels, own):
+    copied = {own: True} if own else {}
+    made = Product("p", "p_pack", "p_slice", tiles, panels, panels * 10**6, 64, 14, 32, **copied)
     cut = product_cut(made, 1000.0)
-    if tiles * panels == 1:
+    most = panels * max(1, tiles * 14 // TALL) if own == "near" else tiles * panels
+    if most == 1:
         assert cut is None
         return
     assert (cut.down - 1) * cut.tiles < tiles <= cut.down * cut.tiles
     assert (cut.across - 1) * cut.panels < panels <= cut.across * cut.panels
-    assert cut.chunks >= min(MOST, tiles * panels) / 2
+    assert cut.chunks >= min(FEW if own == "copies" else MOST, most) / 2
+    assert own != "near" or cut.tiles in (tiles, *range(TALL // 14, tiles))
     copies = panel_cut(made)
     assert copies is None if panels == 1 else (copies.chunks - 1) * copies.step < panels
 

@@ -8,18 +8,24 @@ from functools import cached_property
 
 import numpy as np
 
+from .dot import dot_rows
 from .microkernel import accumulators
 from .target import Target
 
 NEAR = 64 * 1024  # bytes of an operand that are read in place whatever their strides
-FAR = 512 * 1024  # and bytes that are if the strides spread them over a cache
-CONFLICT = 512  # bytes: lines that lie multiples of it apart share too few places in a cache
+FAR = (
+    20 * 1024
+)  # and bytes for each of a vector's, at most, over which they spread what a tile reads in place
+FIRST = (4096, 5)  # bytes of a way of the first cache, and how many of its ways a tile's rows of A may fill
+SECOND = (65536, 6)  # the same of the second cache, for rows of a panel
 BLOCK = 512 * 1024  # bytes of A that a pass over the panels keeps in the second cache
 DOTS = 16  # rows of dot products at most, since they are taken one by one
 GROUP = 320 * 1024  # bytes of panels that are copied together
-WHOLE = 256 * 1024  # bytes of B from which on it is not copied as a whole
 ROUND = 1024  # rows of A, at most, that pass a group of panels
-MANY = 8  # panels, at least, so that they can be shared out without cutting rows
+LONG = 64  # terms of a sum, at least, for which kernels ask for memory
+LARGE = 512 * 1024  # bytes of C that the second cache holds anyway
+MANY = 8  # panels, at least, so that they can be shared out without cutting rows,
+EVEN = (4, 6)  # or so many
 DEPTH = 3200  # bytes of a row of A that a tile goes through before it is put down
 
 
@@ -124,20 +130,26 @@ class Plan:
 
     @cached_property
     def vectors(self) -> int:
-        """Vectors across a tile: two, but more where there are too few rows to keep the processor busy."""
+        """Vectors across a tile: two, but more where there are too few rows to keep the processor busy.
+
+        Three where that leaves no single vector over, if registers hold them beside the sums.
+        """
         if self.dotted:
             return 1
-        rows = min(self.m, 4)
-        return min(max(2, 8 // rows), math.ceil(self.n / self.lanes))
+        rows, count = min(self.m, 4), math.ceil(self.n / self.lanes)
+        if count % 2 and count % 3 != 1 and rows == 4 and self.target.fma:
+            return 3
+        return min(max(2, 8 // rows), count)
 
     @cached_property
     def rows(self) -> tuple[Rows, ...]:
         """All tiles' rows."""
         if self.dotted:
-            return heights(self.m, 1, 1)
+            most = dot_rows(self.target, self.dtype)
+            return heights(self.m, math.ceil(most / 2), most)
         most = min(accumulators(self.target) // self.vectors, 16)
         busy = math.ceil(12 / self.vectors)  # chains of multiply-adds that hide how long each takes
-        return heights(self.m, max(most // 2, min(busy, most)), most)
+        return heights(self.m, max(most // 2 + 1, min(busy, most)), most)
 
     @cached_property
     def panels(self) -> tuple[Panels, ...]:
@@ -166,10 +178,18 @@ class Plan:
 
     # ---- what is copied
 
-    def _lies_well(self, lines: int, distance: int) -> bool:
-        """Whether lines of an operand lie so that caches and address tables hold them without a copy."""
+    def _lies_well(self, lines: int, distance: int, cache: tuple[int, int] = SECOND) -> bool:
+        """Whether lines of an operand lie so that a cache and address tables hold them without a copy.
+
+        Those that lie multiples of a power of two apart share few places in a cache.
+        """
         step = distance * self.dtype.itemsize
-        return lines * step <= (FAR if step % CONFLICT else NEAR)
+        if lines * step <= NEAR:
+            return True
+        way, ways = cache
+        return lines * math.gcd(step, way) <= ways * way and (
+            cache is FIRST or lines * step <= FAR * self.target.vector_bytes
+        )
 
     @cached_property
     def reads_b(self) -> bool:
@@ -185,13 +205,21 @@ class Plan:
         """Whether kernels find A contiguous from row to row."""
         return self.a.column != 1
 
+    @property
+    def interleaved(self) -> bool:
+        """Whether a copy of A has a tile's rows side by side."""
+        return self.across and not self.dotted
+
     @cached_property
     def reads_a(self) -> bool:
         """Whether A is read in place."""
         if 1 not in (self.a.row, self.a.column) or (self.dotted and self.across):
             return False
-        lines, distance = (self.depth, self.a.column) if self.across else (self.rows[0].height, self.a.row)
-        return self.n <= 2 * self.panels[0].width or self._lies_well(lines, distance)
+        if self.dotted or self.n <= 2 * self.panels[0].width:
+            return True
+        if self.across:
+            return self._lies_well(self.depth, self.a.column)
+        return self._lies_well(self.rows[0].height, self.a.row, FIRST)
 
     # ---- blocks
 
@@ -216,14 +244,13 @@ class Plan:
 
     @cached_property
     def near(self) -> bool:
-        """Whether panels are copied a part at a time by who needs them: a copy of all would not stay in a cache."""
+        """Whether panels are copied a part at a time by who needs them: none waits, and they stay in its cache."""
         return (
             not self.dotted
             and self.reads_a
             and not any(p.in_place for p in self.panels)
-            and self.n * self.k * self.dtype.itemsize >= WHOLE
             and self.m <= ROUND
-            and self.panel_count >= MANY
+            and (self.panel_count >= MANY or self.panel_count in EVEN)
         )
 
     @property
@@ -281,7 +308,7 @@ class Plan:
         if self.reads_a:
             return 0
         rows = min(self.block * self.rows[0].height, self.m)
-        return self._aligned(rows * (self.depth if self.across else self.stride))
+        return self._aligned(rows * (self.depth if self.interleaved else self.stride))
 
     @property
     def spill(self) -> int:
@@ -305,6 +332,11 @@ class Plan:
         if self.blocked:
             rows = self.m if self.near else min(self.block * rows, self.m)
         return self._aligned(rows * self.spill + self.lanes)  # a last row may be written to a whole vector
+
+    @property
+    def asks(self) -> bool:
+        """Whether kernels ask for the memory of the next tile: C is not at hand, and they are not too short for it."""
+        return self.depth >= LONG and self.m * self.n * self.dtype.itemsize > LARGE
 
     def straight(self, panels: Panels) -> bool:
         """Whether kernels write these panels' results to C themselves."""
@@ -337,10 +369,11 @@ def _cost(p: Plan) -> float:
     vectors = math.ceil(p.n / p.lanes)
     turning = 0.75 * math.log2(p.lanes) / p.lanes  # an element's part in the shuffles that turn a square
     if p.dotted:
-        busy = p.m * vectors * (0.8 * p.k + 2 * p.lanes)
-        copies = 0.0
+        whole, again = p.lanes * math.ceil(p.k / p.lanes), 0.1 * p.k * (p.tile_count - 1)
+        busy = vectors * (max(p.m, 4) * whole / 2 + again + 1.2 * p.lanes * p.m + 50 * p.tile_count)
+        copies = 0.0 if p.reads_a else 0.4 * p.k * p.m
     else:
-        busy = max(p.m * vectors, 8 * math.ceil(vectors / 8)) * p.k / 2
+        busy = max(p.m * vectors, 8 * math.ceil(vectors / 8)) * (p.k / 2 + 3)
         copies = p.k * p.n * (0.0 if p.b.column == 1 else turning if p.b.row == 1 else 1.5)
     scattered = 1.0 if p.direct else 4.0  # a loop reads and writes several arrays
     stores = scattered * p.m * p.n if p.c.column != 1 else 0.0 if p.masks else 1.5 * p.m * (p.n % p.lanes)

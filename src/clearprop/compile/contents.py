@@ -9,15 +9,15 @@ from typing import Any
 
 from ..core.graph import Eqn
 from ..core.lowering import Contract, Gather, Place, Scan, Scatter, View
-from .kernels import Access, Apply, Buffer, Folded, Kernel, Loop, Special, Store
+from .kernels import Access, Apply, Buffer, Folded, Kernel, Loop, Special, Store, Strips
 
 FREE = {"identity", "positive", "stop_gradient", "convert"}  # functions that compute nothing
 
 
 def kind(kernel: Kernel) -> str:
-    """Return what people call a kernel: "loop", "product", "gather", ..."""
+    """Return what people call a kernel: "loop", "strips", "product", "gather", ..."""
     if not isinstance(kernel, Special):
-        return "loop"
+        return "strips" if isinstance(kernel, Strips) else "loop"
     return "product" if isinstance(kernel.lowering, Contract) else type(kernel.lowering).__name__.lower()
 
 
@@ -25,6 +25,8 @@ def shapes(kernel: Kernel) -> list[tuple[int, ...]]:
     """Return the index space of a loop, the shape of a result; of a product also those of its operands."""
     if isinstance(kernel, Loop):
         return [kernel.shape]
+    if isinstance(kernel, Strips):
+        return [(kernel.rows, kernel.columns)]
     assert isinstance(kernel, Special)
     operands = kernel.inputs if isinstance(kernel.lowering, Contract) else ()
     return [kernel.output.layout.shape, *(a.layout.shape for a in operands)]
@@ -66,6 +68,8 @@ def flops(kernel: Kernel) -> int:
     one for each element, a tanh no more than a sum, and so does each element that a fold, a scan or a scatter
     adds; comparisons, conversions, integers, picks, sorting and random bits count nothing.
     """
+    if isinstance(kernel, Strips):
+        return sum(map(flops, kernel.parts))
     size, total = math.prod(shapes(kernel)[0]), 0
     for part in contents(kernel):
         if isinstance(part, Apply):

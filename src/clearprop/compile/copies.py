@@ -41,7 +41,7 @@ class Copies(Addresses):
             place = self.affine(f, self.a, (row, cut.a.row), (part.k, cut.a.column))
             return place, cut.a.column if cut.across else cut.a.row
         inside = f.integer("sub", row, part.begin)
-        distance, stride = (cut.depth, part.rows.height) if cut.across else (cut.stride, cut.stride)
+        distance, stride = (cut.depth, part.rows.height) if cut.interleaved else (cut.stride,) * 2
         return self.affine(f, Value("%scratch", "ptr"), (inside, distance)), stride
 
     def copy_a(self, f: Function, part: Part) -> None:
@@ -55,6 +55,9 @@ class Copies(Addresses):
             f.do(
                 f"call void @{copy}({source}, i64 {cut.a.row}, ptr %scratch, i64 {cut.stride}, {lines}, i64 {count})"
             )
+            return
+        if cut.dotted:
+            self.turn_rows(f, part)
             return
         if cut.a.row == 1:
             four = f.integer("and", f.integer("sub", part.end, part.start), -TOGETHER)
@@ -72,6 +75,24 @@ class Copies(Addresses):
             return []
 
         f.loop(part.start, part.end, 1, [], one)
+
+    def turn_rows(self, f: Function, part: Part) -> None:
+        """Write the copy of rows of an A that is not contiguous from k to k, as rows that are."""
+        cut, height = self.cut, part.rows.height
+        together = height if cut.masks and cut.a.row == 1 else 1
+        copy = packing.turned_rows(self.module, cut.target, cut.dtype, together)
+        count = part.terms.name if isinstance(part.terms, Value) else part.terms
+        lines = f.integer("mul", f.integer("sub", part.end, part.start), height)
+
+        def some(i: Value, _: list[Value]) -> list[Value]:
+            source = self.affine(
+                f, self.a, (f.integer("add", part.begin, i), cut.a.row), (part.k, cut.a.column)
+            )
+            to = self.affine(f, Value("%scratch", "ptr"), (i, cut.stride))
+            f.do(f"call void @{copy}({source}, i64 {cut.a.column}, i64 {count}, {to}, i64 {cut.stride})")
+            return []
+
+        f.loop(0, lines, together, [], some)
 
     def copy_tiles(self, f: Function, part: Part, start: Value, end: Value, together: int) -> None:
         """Write the copy of tiles of an A that is contiguous from row to row, some at once."""

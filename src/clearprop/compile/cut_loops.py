@@ -2,25 +2,45 @@
 
 from __future__ import annotations
 
-from .cutting import loop_cut
+from collections.abc import Callable
+
+from .cutting import Ranges, loop_cut, strips_cut
 from .frame import NUMBER, Frame, chunk_function
-from .kernels import Loop
+from .kernels import Loop, Strips
 from .loops import begin_folds, emit_loop, emit_range
 from .products import Memory
+from .row_lanes import emit_strips
 from .target import Target
 from .text import Function, Value
 
 
 def emit_cut_loop(frame: Frame, target: Target, loop: Loop) -> Memory:
     """Write a loop into a kernel's function, and beside it what the function calls."""
-    f, cut = frame.f, loop_cut(target, loop)
+    cut = loop_cut(target, loop)
     if cut is None:
-        emit_loop(f, target, loop, frame.address)
+        emit_loop(frame.f, target, loop, frame.address)
         return Memory()
-    begin_folds(f, target, loop, frame.address)
+    depth = cut.depth
+    begin_folds(frame.f, target, loop, frame.address)
+    _share(frame, cut, lambda part, a, b: emit_range(part.f, target, loop, part.address, depth, a, b))
+    return Memory(cut=True)
+
+
+def emit_cut_strips(frame: Frame, target: Target, strips: Strips) -> Memory:
+    """Write strips into a kernel's function, and beside it what the function calls."""
+    cut = strips_cut(target, strips)
+    if cut is None:
+        emit_strips(frame.f, target, strips, frame.address, 0, strips.rows)
+        return Memory()
+    _share(frame, cut, lambda part, a, b: emit_strips(part.f, target, strips, part.address, a, b))
+    return Memory(cut=True)
+
+
+def _share(frame: Frame, cut: Ranges, emit: Callable[[Frame, Value, Value], None]) -> None:
+    """Write a function for a range of an axis, and its calls."""
+    f = frame.f
     part = Function(f.module, f"{f.name}_range", [("ptr", "table"), ("i64", "first"), ("i64", "last")])
-    first, last = Value("%first", "i64"), Value("%last", "i64")
-    emit_range(part, target, loop, frame.within(part).address, cut.depth, first, last)
+    emit(frame.within(part), Value("%first", "i64"), Value("%last", "i64"))
     part.finish()
     chunk = chunk_function(f.module, f"{f.name}_chunk")
     first = chunk.integer("mul", NUMBER, cut.step)
@@ -29,4 +49,3 @@ def emit_cut_loop(frame: Frame, target: Target, loop: Loop) -> Memory:
     chunk.finish()
     whole = f"call void @{part.name}(ptr %table, i64 0, i64 {cut.length})"
     frame.share(chunk.name, cut.chunks, lambda: f.do(whole))
-    return Memory(cut=True)

@@ -9,8 +9,9 @@ import math
 from dataclasses import dataclass
 
 from .gemm import Product
-from .kernels import Apply, Loop
+from .kernels import Apply, Loop, Strips
 from .nest import Axis, accesses, nest
+from .strips import in_order
 from .target import Target
 from .vocabulary import weight
 
@@ -20,6 +21,8 @@ MOST = 48  # chunks
 CLOCK = 3.5e3  # cycles in a microsecond
 BANDWIDTH = 1.2e5  # bytes in a microsecond, from the second cache
 WIDE = 8  # times as wide as tall are blocks of a product that copy their rows
+TALL = 256  # rows, at least, of a block of a product that copies its panels
+FEW = 16  # such blocks: each is tall enough to be worth the panels that it reads
 LINE = 64  # elements of the innermost axis that stay together
 
 
@@ -84,6 +87,18 @@ def loop_cut(target: Target, loop: Loop) -> Ranges | None:
     return best if best is not None and best.chunks > 1 else None
 
 
+def strips_cut(target: Target, strips: Strips) -> Ranges | None:
+    """Return how to cut strips, between rows; None if they are to stay whole: so that what is folded down them is."""
+    chunks = wanted(sum(loop_time(target, loop) for loop in strips.loops))
+    step = -(-math.ceil(strips.rows / chunks) // LINE) * LINE
+    cut = Ranges(0, strips.rows, step)
+    return (
+        None
+        if cut.chunks == 1 or any(in_order(p, strips.rows, strips.columns) for p in strips.parts)
+        else cut
+    )
+
+
 def _ranges(depth: int, axes: list[Axis], chunks: int) -> Ranges:
     length = axes[depth].length
     step = math.ceil(length / chunks)
@@ -116,13 +131,17 @@ def product_cut(product: Product, time: float, rows: bool = True) -> Blocks | No
     """Return how to cut a product that takes so long; its rows only if they may be.
 
     Blocks are about square, since each reads all of k for its rows and for its columns; but wide where each
-    copies its rows.
+    copies its rows, and tall where each copies its panels.
     """
     wide = WIDE if product.copies else 1
-    chunks = wanted(time)
+    tall = TALL if product.near else 1
+    chunks = min(wanted(time), FEW if product.copies else MOST)
     tiles, panels, cut = product.tiles, product.panels, Blocks(product.tiles, product.panels, 1, 1)
-    while cut.chunks < chunks and ((tiles > 1 and rows) or panels > 1):
-        if panels == 1 or (rows and tiles > 1 and wide * tiles * product.height >= panels * product.width):
+    while cut.chunks < chunks:
+        flat = not rows or tiles == 1 or tiles * product.height < 2 * tall
+        if flat and panels == 1:
+            break
+        if panels == 1 or not (flat or wide * tiles * product.height < panels * product.width):
             tiles = math.ceil(tiles / 2)
         else:
             panels = math.ceil(panels / 2)

@@ -1,4 +1,4 @@
-"""A kernel for few rows and columns of B that are contiguous in k: dot products, a vector of results at a time.
+"""A kernel for few rows and columns of B that are contiguous in k: dot products, a few rows by 16 bytes of columns.
 
 It needs no copy of B. A result is the sum of as many chains as a vector has lanes, in an order that only K decides.
 """
@@ -14,50 +14,85 @@ from .packing import every_other
 from .target import Target
 from .text import SUFFIXES, Function, Module, Value, memory_type
 
+QUAD = 16  # bytes within which processors shuffle at full speed, of results
+WORD = 8  # bytes of an i64
 
-def dot_kernel(module: Module, target: Target, dtype: np.dtype[np.floating], masked: bool) -> str:
-    """Write ``T[0, j] = Σₖ A[0, k] B[k, j]`` for a vector of columns, `ldb` apart, and return the kernel's name.
+
+def dot_rows(target: Target, dtype: np.dtype[np.floating]) -> int:
+    """Return how many rows a kernel takes at once: beside their sums, registers hold elements of each column."""
+    quad = QUAD // dtype.itemsize
+    return min((target.registers - quad - 1) // quad, 6)
+
+
+def dot_kernel(module: Module, target: Target, dtype: np.dtype[np.floating], rows: int, masked: bool) -> str:
+    """Write ``T[i, j] = Σₖ A[i, k] B[k, j]`` for rows and a vector of columns, `ldb` apart; return the kernel's name.
 
     Of columns beyond `lanes` none is read; the last one stands for them, unless `masked` keeps them out of T.
     """
-    name = f"dot_{SUFFIXES[memory_type(dtype)]}{'_masked' * masked}"
+    name = f"dot_{SUFFIXES[memory_type(dtype)]}_{rows}{'_masked' * masked}"
     if name in module.functions:
         return name
-    f, lanes = Function(module, name, ARGUMENTS), target.lanes(dtype.itemsize)
-    a, b, count = Value("%A", "ptr"), Value("%B", "ptr"), Value("%K", "i64")
+    f, lanes, quad = Function(module, name, ARGUMENTS), target.lanes(dtype.itemsize), QUAD // dtype.itemsize
     last = f.integer("sub", Value("%lanes", "i64"), 1)
-    columns = [b]
-    for i in range(1, lanes):
-        column = f.call("llvm.smin", last, Value(str(i), "i64"))
-        columns.append(f.at(b, f.integer("mul", column, Value("%ldb", "i64")), dtype))
+    totals = f.room(rows * lanes * dtype.itemsize * (lanes // quad) // WORD)
+    heads = [_along(f, Value("%A", "ptr"), "%lda", i, dtype) for i in range(rows)]
+
+    def some(first: Value, _: list[Value]) -> list[Value]:
+        chosen = [f.call("llvm.smin", last, f.integer("add", first, i)) for i in range(quad)]
+        columns = [f.at(Value("%B", "ptr"), f.integer("mul", c, Value("%ldb", "i64")), dtype) for c in chosen]
+        sums = _chains(f, target, dtype, heads, columns)
+        place = f.at(totals, f.integer("mul", first, rows * lanes // quad), dtype)
+        for i in range(rows):
+            total = _totals(f, sums[i * quad : (i + 1) * quad], 1, quad)[0]
+            f.store(total, f.at(place, i * lanes, dtype), dtype)
+        return []
+
+    f.loop(0, lanes, quad, [], some)
     mask = f.first(Value("%lanes", "i64"), lanes) if masked else None
+    for i in range(rows):
+        parts = [
+            f.load(f.at(totals, (j * rows + i) * lanes, dtype), dtype, lanes) for j in range(lanes // quad)
+        ]
+        result, place = _totals(f, parts, quad, lanes)[0], _along(f, Value("%T", "ptr"), "%ldt", i, dtype)
+        if mask:
+            f.masked_store(result, place, mask, dtype)
+        else:
+            f.store(result, place, dtype)
+    f.finish()
+    return name
+
+
+def _along(f: Function, base: Value, step: str, i: int, dtype: np.dtype[np.floating]) -> Value:
+    """Return the address of a row."""
+    return f.at(base, f.integer("mul", Value(step, "i64"), i), dtype) if i else base
+
+
+def _chains(
+    f: Function, target: Target, dtype: np.dtype[np.floating], heads: list[Value], columns: list[Value]
+) -> list[Value]:
+    """Write the loop over k; return vectors of sums, for each row one of each column."""
+    lanes, count = target.lanes(dtype.itemsize), Value("%K", "i64")
 
     def step(k: Value, sums: list[Value], exists: Value | None = None) -> list[Value]:
         def read(base: Value) -> Value:
             place = f.at(base, k, dtype)
             return f.masked_load(place, exists, dtype) if exists else f.load(place, dtype, lanes)
 
-        row = read(a)
-        return [multiply_add(f, target, row, read(c), s) for c, s in zip(columns, sums, strict=True)]
+        across, out = [read(c) for c in columns], list[Value]()
+        for head in heads:
+            row = read(head)
+            out += [multiply_add(f, target, row, b, sums[len(out) + j]) for j, b in enumerate(across)]
+        return out
 
     whole = f.integer("and", count, -lanes)
     zero = Value("zeroinitializer", memory_type(dtype), lanes)
-    sums = f.loop(0, whole, lanes, [zero] * lanes, step)
+    sums = f.loop(0, whole, lanes, [zero] * (len(heads) * len(columns)), step)
     rest = f.integer("sub", count, whole)
 
     def tail(_: Value, sums: list[Value]) -> Sequence[Value]:
         return step(whole, sums, f.first(rest, lanes))
 
-    sums = f.loop(whole, count, lanes, sums, tail)
-    quad = 16 // dtype.itemsize
-    inside = [_totals(f, sums[i : i + quad], 1, quad)[0] for i in range(0, lanes, quad)]
-    result = _totals(f, inside, quad, lanes)[0]
-    if mask:
-        f.masked_store(result, Value("%T", "ptr"), mask, dtype)
-    else:
-        f.store(result, Value("%T", "ptr"), dtype)
-    f.finish()
-    return name
+    return f.loop(whole, count, lanes, sums, tail)
 
 
 def _totals(f: Function, rows: list[Value], unit: int, span: int) -> list[Value]:

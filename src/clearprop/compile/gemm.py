@@ -285,6 +285,7 @@ class _Writer(Copies):
         cut, straight = self.cut, self.cut.straight(panels)
         steps = tile_steps(self.module, self.name, cut, part.rows.height, panels, self.epilogue)
         lanes = panels.columns - (panels.vectors - 1) * cut.lanes
+        onward = panels.width if cut.near else part.rows.height * cut.c.row
         count = part.terms.name if isinstance(part.terms, Value) else part.terms
         final = str(part.final or Value("true", "i1"))
 
@@ -309,7 +310,8 @@ class _Writer(Copies):
             finally_(steps.fetch)
             ldb = cut.b.column if cut.dotted else cut.b.row if panels.in_place else panels.width
             arguments = (
-                f"{a}, i64 {lda}, {b}, i64 {ldb}, i64 {count}, {to}, i64 {ldt}, {part.more}, i64 {lanes}"
+                f"{a}, i64 {lda}, {b}, i64 {ldb}, i64 {count}, {to}, i64 {ldt}, {part.more}, i64 {lanes}, "
+                f"{f.at(to, onward, cut.dtype) if cut.asks else to}"
             )
             more = f", {place}, {final}" if steps.finishes else ""
             f.do(f"call void @{steps.kernel}({arguments}{more})")

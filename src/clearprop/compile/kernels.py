@@ -221,6 +221,39 @@ class Special(Kernel):
 
 
 @dataclass(eq=False)
+class Strips(Kernel):
+    """Kernels over the same rows, one after the other for each strip of rows: what they hand on stays in registers.
+
+    Attributes
+    ----------
+    parts : list of Loop or Special
+        Loops over the rows, or over the rows and a few columns; gathers and scatters of one element of each row.
+    rows, columns : int
+    kept : list of Buffer
+        Those of the arrays that they write which are memory for others.
+    """
+
+    parts: list[Loop | Special]
+    rows: int
+    columns: int
+    kept: list[Buffer]
+
+    @property
+    def loops(self) -> list[Loop]:
+        """Those of its parts that are loops."""
+        return [part for part in self.parts if isinstance(part, Loop)]
+
+    def reads(self) -> list[Buffer]:
+        """Return the buffers that it loads from, those aside that its own parts write."""
+        written = {b for part in self.parts for b in part.writes()}
+        return [b for part in self.parts for b in part.reads() if b not in written]
+
+    def writes(self) -> list[Buffer]:
+        """Return the buffers that it keeps."""
+        return self.kept
+
+
+@dataclass(eq=False)
 class Contraction(Special):
     """A product of matrices, and the loop over its result that its sums go through.
 

@@ -65,7 +65,7 @@ class _Listing:
 
     def _kernel(self, number: int, kernel: Kernel) -> list[str]:
         result, *operands = map(_sizes, shapes(kernel))
-        space = f"over {result}" if kind(kernel) == "loop" else result
+        space = f"over {result}" if kind(kernel) in ("loop", "strips") else result
         if operands:
             space += f" = {' @ '.join(operands)}"
         lines = [f"kernel {number}: {kind(kernel)} {space}"]

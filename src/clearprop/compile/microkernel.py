@@ -14,6 +14,7 @@ import numpy as np
 from .target import Target
 from .text import SUFFIXES, Function, Module, Value, memory_type
 
+LINE = 64  # bytes of a cache line
 ARGUMENTS = (
     ("ptr", "A"),  # first element of the tile's first row
     ("i64", "lda"),  # elements from row to row, or from k to k if A is `across`
@@ -24,6 +25,7 @@ ARGUMENTS = (
     ("i64", "ldt"),  # elements from row to row of T
     ("i1", "more"),  # whether to add to what T holds
     ("i64", "lanes"),  # lanes of the last vector that exist, if `masked`
+    ("ptr", "next"),  # where the next tile goes, if it `asks`
 )
 
 
@@ -40,6 +42,8 @@ class Tile:
         Whether A is contiguous from row to row; otherwise it is from k to k.
     masked : bool
         Whether the last vector has lanes that must neither be read nor written.
+    asks : bool
+        Whether it asks for the memory where the next tile goes, while it sums.
     """
 
     dtype: np.dtype[np.floating]
@@ -47,12 +51,14 @@ class Tile:
     vectors: int
     across: bool
     masked: bool = False
+    asks: bool = False
 
     @property
     def name(self) -> str:
         """The kernel's name, which says all of this."""
         kind = SUFFIXES[memory_type(self.dtype)]
-        return f"tile_{kind}_{self.rows}x{self.vectors}{'_across' * self.across}{'_masked' * self.masked}"
+        name = f"tile_{kind}_{self.rows}x{self.vectors}"
+        return f"{name}{'_across' * self.across}{'_masked' * self.masked}{'_asks' * self.asks}"
 
 
 def accumulators(target: Target) -> int:
@@ -105,8 +111,10 @@ class _Kernel:
         heads, row, sums = self.bases(), Value("%B", "ptr"), self.begin()
         offsets = self.offsets()
 
-        def body(_: Value, now: list[Value]) -> Sequence[Value]:
+        def body(k: Value, now: list[Value]) -> Sequence[Value]:
             heads, row, sums = now[: len(offsets)], now[len(offsets)], now[len(offsets) + 1 :]
+            if self.tile.asks:
+                self.ask(k)
             sums = self.step(heads, row, sums, offsets)
             step = Value("%lda", "i64") if self.tile.across else 1
             return [
@@ -118,6 +126,14 @@ class _Kernel:
         after = f.loop(0, Value("%K", "i64"), 1, [*heads, row, *sums], body)
         self.end(after[len(heads) + 1 :])
         f.finish()
+
+    def ask(self, k: Value) -> None:
+        """Ask for a row of the next tile's place, one in each round: all at once would hold up what is needed now."""
+        f = self.f
+        last = f.call("llvm.smin", k, Value(str(self.tile.rows - 1), "i64"))
+        row = self.move(Value("%next", "ptr"), f.integer("mul", last, Value("%ldt", "i64")))
+        for place in range(0, self.tile.vectors * self.lanes, LINE // self.tile.dtype.itemsize):
+            f.prefetch(self.move(row, place))
 
     # ---- addresses: a pointer for five rows of A, as x86 adds a register times 1, 2 or 4 for nothing
 

@@ -108,6 +108,36 @@ def tiles(module: Module, target: Target, dtype: np.dtype[np.floating], height: 
     return name
 
 
+def turned_rows(module: Module, target: Target, dtype: np.dtype[np.floating], count: int) -> str:
+    """Write ``D[j, :K] = S[:K, j]`` for rows `ld` apart, with room for K rounded up to whole vectors; return the name.
+
+    Several rows are columns side by side in S. Its arguments are S, the elements from k to k of it, K, D and ld.
+    """
+    name = f"rows_{SUFFIXES[memory_type(dtype)]}_{count}"
+    if name in module.functions:
+        return name
+    arguments = [("ptr", "S"), ("i64", "down"), ("i64", "K"), ("ptr", "D"), ("i64", "ld")]
+    f, lanes, terms = Function(module, name, arguments), target.lanes(dtype.itemsize), Value("%K", "i64")
+    source, to, down = Value("%S", "ptr"), Value("%D", "ptr"), Value("%down", "i64")
+    last = f.integer("sub", terms, 1)
+    mask = f.first(Value(str(count), "i64"), lanes)
+
+    def one(k: Value, _: list[Value]) -> list[Value]:
+        f.store(f.load(f.at(source, f.integer("mul", k, down), dtype), dtype), f.at(to, k, dtype), dtype)
+        return []
+
+    def square(k: Value, _: list[Value]) -> list[Value]:
+        places = [f.call("llvm.smin", last, f.integer("add", k, i)) for i in range(lanes)]
+        rows = [f.masked_load(f.at(source, f.integer("mul", p, down), dtype), mask, dtype) for p in places]
+        for j, row in enumerate(transposed(f, rows, 16 // dtype.itemsize)[:count]):
+            f.store(row, f.at(f.at(to, f.integer("mul", Value("%ld", "i64"), j), dtype), k, dtype), dtype)
+        return []
+
+    f.loop(0, terms, 1 if count == 1 else lanes, [], one if count == 1 else square)
+    f.finish()
+    return name
+
+
 def pieces(count: int, lanes: int) -> Iterator[tuple[int, int]]:
     """Yield (first, length) of powers of two, none above `lanes`, that make up a count."""
     first = 0

@@ -31,7 +31,7 @@ class Row:
     name : str
         The operations that it computes.
     kind : str
-        "loop", "product", "gather", ...
+        "loop", "strips", "product", "gather", ...
     shape : tuple of int
         Of its index space; of a product m, n and k, after the axes of a batch.
     threads : int

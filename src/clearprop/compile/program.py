@@ -19,12 +19,12 @@ import numpy as np
 from ..core.graph import Graph
 from .cache import Code, find, keep
 from .calls import Call, address
-from .cut_loops import emit_cut_loop
+from .cut_loops import emit_cut_loop, emit_cut_strips
 from .engine import Native, assemble, making
 from .frame import Frame, Places
 from .identity import digest
 from .in_place import in_place
-from .kernels import FAILED, Buffer, Contraction, Kernel, Loop, Special
+from .kernels import FAILED, Buffer, Contraction, Kernel, Loop, Special, Strips
 from .memory import ALIGNMENT, aligned, plan
 from .parts import parts
 from .products import Memory, emit_product
@@ -98,6 +98,8 @@ class Program:
         frame = Frame(f, self.places)
         if isinstance(kernel, Loop):
             self._need(emit_cut_loop(frame, self.target, kernel))
+        elif isinstance(kernel, Strips):
+            self._need(emit_cut_strips(frame, self.target, kernel))
         elif isinstance(kernel, Contraction):
             self._need(emit_product(frame, self.target, kernel, f"product{number}"))
         else:

@@ -33,6 +33,7 @@ from .kernels import (
     Special,
     Store,
 )
+from .strips import stripped
 from .vocabulary import REFUSALS, weight
 
 
@@ -93,9 +94,7 @@ class _Scheduler:
         self.inputs = tuple(Buffer(v.type, "input", i, v.name) for i, v in enumerate(graph.inputs))
         for var, buffer in zip(graph.inputs, self.inputs, strict=True):
             self.values[var] = Known(-1, access=Access(buffer, contiguous(var.type.shape)))
-        self.homes: dict[
-            Var, Buffer
-        ] = {}  # the output buffers of variables that are computed straight into them
+        self.homes: dict[Var, Buffer] = {}  # output buffers of what is computed into them
         self.failures: list[Failure] = []
         self.alone = _read_by_one_map(graph)
         self.outputs: list[Buffer] = []
@@ -111,7 +110,7 @@ class _Scheduler:
 
         Where several are simple functions of one that is not, that one takes their place.
         """
-        self.run()
+        self._draft()
         found = {var for var, value in self.values.items() if value.access is not None} - self.sums
         made_of: dict[Var, set[Var]] = {}
         for var in found & self.maps.keys():
@@ -124,6 +123,14 @@ class _Scheduler:
         return found
 
     def run(self) -> Schedule:
+        """Return the kernels, with those together that go together."""
+        self._draft()
+        constants = tuple(self.constants.values())
+        kernels = tuple(stripped(fused(self.kernels), constants))
+        outside = (self.inputs, tuple(self.outputs), constants, tuple(self.failures))
+        return Schedule(kernels, *outside, self.origins, self.holds)
+
+    def _draft(self) -> None:
         for eqn in self.graph.eqns:
             self.eqn = eqn
             self._lower(eqn)
@@ -134,9 +141,6 @@ class _Scheduler:
         for kernel in self.kernels:
             if isinstance(kernel, Loop):
                 kernel.nodes = kernel.needed(kernel.ends)
-        constants, kernels = tuple(self.constants.values()), tuple(fused(self.kernels))
-        outside = (self.inputs, tuple(self.outputs), constants)
-        return Schedule(kernels, *outside, tuple(self.failures), self.origins, self.holds)
 
     # ---- one equation
 

@@ -35,14 +35,19 @@ def tile_steps(
 ) -> Steps:
     """Write the functions for tiles of this height in these panels of a product."""
     dotted, masked = cut.dotted, cut.masks and panels.ragged
-    kind = Tile(cut.dtype, height, panels.vectors, cut.across, masked)
+    asks = cut.asks and cut.straight(panels)
+    kind = Tile(cut.dtype, height, panels.vectors, cut.across, masked, asks)
     sums = Sums(height, panels.columns, cut.spill, cut.turned)
     fetch = ""
     if epilogue and epilogue.far(sums):
         fetch = called(module, f"{name}_fetch", epilogue.fetch, sums)
     if epilogue and epilogue.light and not (cut.turned or dotted) and masked == panels.ragged:
         return Steps(kernel(module, cut.target, kind, f"{name}_", epilogue.in_registers), True, "", fetch)
-    plain = dot_kernel(module, cut.target, cut.dtype, masked) if dotted else kernel(module, cut.target, kind)
+    plain = (
+        dot_kernel(module, cut.target, cut.dtype, height, masked)
+        if dotted
+        else kernel(module, cut.target, kind)
+    )
     if cut.straight(panels):
         return Steps(plain)
     through = epilogue or storing(cut.target, cut.dtype, cut.c.T if cut.turned else cut.c)
