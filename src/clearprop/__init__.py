@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     )
     from .ops.composite import log_softmax, logsumexp, softmax, stop_gradient
     from .ops.index import gather, one_hot, scatter_add
+    from .train.diagnose import diagnose
     from .train.fit import fit
     from .train.metrics import accuracy, mean_absolute_error, r2_score
     from .train.run import Run, load
@@ -58,6 +59,7 @@ else:
             "ops.activations": "elu erf gelu identity leaky_relu log_sigmoid relu sigmoid silu softplus tanh",
             "ops.composite": "log_softmax logsumexp softmax stop_gradient",
             "ops.index": "gather one_hot scatter_add",
+            "train.diagnose": "diagnose",
             "train.fit": "fit",
             "train.metrics": "accuracy mean_absolute_error r2_score",
             "train.run": "Run load",
@@ -76,6 +78,7 @@ __all__ = [
     "accuracy",
     "check_grads",
     "data",
+    "diagnose",
     "elu",
     "erf",
     "errors",

@@ -4,7 +4,7 @@ FINE = 0
 """All is well."""
 
 FAILED = 1
-"""A check has failed, a training has diverged, or there is a fault in clearprop itself."""
+"""A check has failed, a training has diverged, a network is sick, or there is a fault in clearprop itself."""
 
 BAD_INPUT = 2
 """Files, data or options that cannot be used; existing files are as they were."""

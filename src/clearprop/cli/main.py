@@ -17,6 +17,7 @@ from .._version import __version__
 from ..core.errors import ClearpropError
 from .cache import cache
 from .check import check
+from .doctor import doctor
 from .exits import BAD_INPUT, FAILED, FINE, INTERRUPTED
 from .explain import explain
 from .output import fail
@@ -102,6 +103,11 @@ _add(
     "clearprop worksheet --blanks --key",
     "clearprop worksheet --network 3-2-1 --exact --format latex --output sheet.tex",
 )
+_add(
+    doctor,
+    "clearprop doctor iris.safetensors iris.csv",
+    "clearprop doctor digits.safetensors digits --json",
+)
 _add(check)
 _add(cache, "clearprop cache", "clearprop cache --clear")
 
@@ -114,8 +120,8 @@ def _show_version(wanted: bool) -> None:
 
 _HELP = """Train neural networks, and apply them, from the command line.
 
-Exit codes: 0 all is well, 1 a check or a training has failed, 2 files, data or options cannot be used,
-130 interrupted."""
+Exit codes: 0 all is well, 1 a check or a training has failed or a network is sick, 2 files, data or options
+cannot be used, 130 interrupted."""
 
 
 @app.callback(

@@ -23,6 +23,11 @@ def _print(text: Text | Table | Sheet, stderr: bool) -> None:
     console.print(text, soft_wrap=isinstance(text, Text) and not console.is_terminal)
 
 
+def width(most: int = 100) -> int:
+    """Return how many characters a line may have: those of the terminal, but not so many that reading tires."""
+    return min(Console().width, most)
+
+
 def fail(message: str) -> None:
     """Print an error on standard error."""
     _print(Text.assemble(("error: ", "bold red"), message), stderr=True)

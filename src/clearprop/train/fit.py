@@ -18,7 +18,7 @@ from .history import Keeper, Tally
 from .metrics import Metric, named_metrics
 from .mistakes import require_no_target_among_inputs, require_sound
 from .progress import Progress, progress_on
-from .run import Run
+from .run import Run, Setup
 from .steps import SPLIT, Loss, Step, loop
 from .stopping import EarlyStopping
 
@@ -134,8 +134,11 @@ def fit(
         "batch_size": batch_size,
         "rows": len(train),
         "validation_rows": len(held) if held is not None else 0,
+        "kept": "last epoch" if keeper.stopping is None else "best epoch",
     }
-    return Run(keeper.model, keeper.history, int(seed), settings, stopped, preprocessing, cause)
+    setup = Setup(model, train, loss, optimizer, batch_size)
+    made = (settings, stopped, preprocessing, cause, setup)
+    return Run(keeper.model, keeper.history, int(seed), *made)
 
 
 def _consume(

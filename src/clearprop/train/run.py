@@ -7,10 +7,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core import tree
+from .data import Samples
 from .storage import read_file, write_file
 
 if TYPE_CHECKING:
     from ..explanation.cause import Cause
+    from ..explanation.doctor.diagnosis import Diagnosis
+
+
+@dataclass(frozen=True, eq=False)
+class Setup:
+    """What a training began with; a Run that `fit` has made keeps it in memory, by reference, not in its file.
+
+    Attributes
+    ----------
+    model : Module or None
+        Before training.
+    data : Samples
+        What it is trained on.
+    loss, optimizer, batch_size
+        As for `fit`.
+    """
+
+    model: Any
+    data: Samples
+    loss: Any
+    optimizer: Any
+    batch_size: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,13 +49,15 @@ class Run:
         validation data val_loss and the metrics with ``val_`` before their names.
     seed : int
     settings : dict
-        Loss, optimiser, epochs, batch size, rows.
+        Loss, optimiser, epochs, batch size, rows, which epoch's model was kept.
     stopped : str
         Why it ended: "epochs", "early stopping", "interrupted" or "not finite".
     preprocessing : Module or None
         What turns raw data into the model's inputs.
     cause : Cause or None
         What made the first NaN or infinity, if that has ended the training: print it. It is not saved.
+    setup : Setup or None
+        What the training began with, of a run that was not read from a file.
     """
 
     model: Any
@@ -42,6 +67,47 @@ class Run:
     stopped: str = "epochs"
     preprocessing: Any = None
     cause: Cause | None = None
+    setup: Setup | None = field(default=None, repr=False)
+
+    def diagnose(
+        self,
+        data: Any = None,
+        *,
+        loss: Any = None,
+        optimizer: Any = None,
+        batch_size: int | None = None,
+    ) -> Diagnosis:
+        """Examine the run: what is wrong with the network and its training, the verdict first.
+
+        Parameters
+        ----------
+        data : (x, y) or (x, y, sample_weight), optional
+            What it was trained on. A run that `fit` has just made knows this and the rest; one that was read
+            from a file needs them.
+        loss, optimizer, batch_size
+            As for `fit`. Without an optimizer nothing is tried out, so that some rules are not checked.
+
+        Returns
+        -------
+        Diagnosis
+
+        Raises
+        ------
+        SettingError
+            If data or loss are not known.
+
+        Examples
+        --------
+        >>> import numpy as np, clearprop as cp
+        >>> x = np.linspace(-1, 1, 64)[:, None]
+        >>> model, half = cp.nn.MLP(1, (16,), 1, activation=cp.tanh), cp.losses.half_squared_error
+        >>> run = cp.fit(model, (1000 * x + 500, x), loss=half, epochs=2, progress=False)
+        >>> run.diagnose().findings[0].verdict
+        'inputs are not scaled: column 0 has mean 500 and deviation 586'
+        """
+        from .diagnose import diagnose_run
+
+        return diagnose_run(self, data, loss, optimizer, batch_size)
 
     def save(self, path: str | Path) -> None:
         """Write the run to one safetensors file; what was there stays until the new file is complete.

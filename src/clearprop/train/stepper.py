@@ -87,6 +87,18 @@ class Stepper(ABC):
         """Return the pair of both with copies of these leaves."""
         return tree.unflatten(self.form, [a.copy() if i in copied else a for i, a in enumerate(self.leaves)])
 
+    def begin_again(self, model: Any, factor: float) -> None:
+        """Go back to a model, with a new state of the optimiser and its rate times a factor."""
+        for leaf, start in zip(
+            self._writable(), tree.leaves((model, self.optimizer.init(model))), strict=True
+        ):
+            leaf[...] = start
+        self.rate_factor = factor
+
+    def _writable(self) -> list[Any]:
+        self.leaves = [np.array(leaf, order="C") for leaf in self.leaves]
+        return self.leaves
+
     @property
     def rate(self) -> float:
         """The learning rate of the next step."""
@@ -189,6 +201,10 @@ class Native(Stepper):
             make(list(made.values()))
         for size, repeat in made.items():
             self.runs[size] = repeat.begin(self.carried, self.data)
+
+    def _writable(self) -> list[Any]:
+        self.leaves = self.carried.now
+        return self.leaves
 
     def run(self, rows: np.ndarray[Any, Any], size: int) -> tuple[Any, Any]:
         """Run the machine code for this size of batch."""
