@@ -63,6 +63,7 @@ def _choice(x: Any, y: Any) -> Any:
 CASES: dict[str, Case] = {
     **{n: Case((_MATRIX,) * len(r), r, PRIMITIVES[n]) for n, r in _ELEMENTWISE.items()},
     "leaky_relu": _case("leaky_relu", _MATRIX, negative_slope=0.1),
+    "with_slope": Case((_MATRIX,), (REAL,), lambda x: PRIMITIVES["with_slope"](x * x, x, 2 * x)),
     "elu": _case("elu", _MATRIX, alpha=1.5),
     "where": Case((_MATRIX, _MATRIX), (REAL, REAL), _choice),
     "astype": _case("astype", _MATRIX, dtype=np.dtype(np.float64)),
