@@ -343,11 +343,11 @@ def test_updates_are_relative_to_the_weights_before():
     tried = experiments(0.01)
     found = tried.updates()
     start = tried.start.layers[0].weight
-    tried.stepper.begin_again(tried.start, 1.0)
+    stepper = tried.again()
     weights = []
     for step in range(20):
-        tried.stepper.run(tried.shuffled[step * tried.size : (step + 1) * tried.size], tried.size)
-        weights.append(tried.stepper.values()[0].layers[0].weight)
+        stepper.run(tried.shuffled[step * tried.size : (step + 1) * tried.size], tried.size)
+        weights.append(stepper.model().layers[0].weight)
     moves = [np.linalg.norm(b - a) for a, b in itertools.pairwise(weights[9:])]
     assert found["layers.0.weight"] == pytest.approx(np.median(moves) / np.linalg.norm(start), rel=1e-4)
 

@@ -13,16 +13,14 @@ from .microkernel import accumulators
 from .target import Target
 
 NEAR = 64 * 1024  # bytes of an operand that are read in place whatever their strides
-FAR = (
-    20 * 1024
-)  # and bytes for each of a vector's, at most, over which they spread what a tile reads in place
+FAR = 20 * 1024  # and bytes, for each byte of a vector, over which a tile's part of it is spread at most
 FIRST = (4096, 5)  # bytes of a way of the first cache, and how many of its ways a tile's rows of A may fill
 SECOND = (65536, 6)  # the same of the second cache, for rows of a panel
 BLOCK = 512 * 1024  # bytes of A that a pass over the panels keeps in the second cache
 SHARES = 8  # parts, at least, that blocks are of all tiles, and groups of all panels
 FEW = 4  # tiles of a block, or more: each reads all panels anew
 PAIR = 2  # panels of a group, or more: each reads all tiles anew
-DOTS = 16  # rows of dot products at most, since they are taken one by one
+DOTS = 16  # rows of dot products at most: each needs a sum for every column
 GROUP = 320 * 1024  # bytes of panels that are copied together
 DISTANT = 4 * 1024 * 1024  # bytes of copies from which on no cache has them when they are read
 ROUND = 1024  # rows of A, at most, that pass a group of panels
@@ -191,9 +189,8 @@ class Plan:
         if lines * step <= NEAR:
             return True
         way, ways = cache
-        return lines * math.gcd(step, way) <= ways * way and (
-            cache is FIRST or lines * step <= FAR * self.target.vector_bytes
-        )
+        spread = cache is SECOND and lines * step > FAR * self.target.vector_bytes
+        return not spread and lines * math.gcd(step, way) <= ways * way
 
     @cached_property
     def reads_b(self) -> bool:

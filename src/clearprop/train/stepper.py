@@ -87,18 +87,6 @@ class Stepper(ABC):
         """Return the pair of both with copies of these leaves."""
         return tree.unflatten(self.form, [a.copy() if i in copied else a for i, a in enumerate(self.leaves)])
 
-    def begin_again(self, model: Any, factor: float) -> None:
-        """Go back to a model, with a new state of the optimiser and its rate times a factor."""
-        for leaf, start in zip(
-            self._writable(), tree.leaves((model, self.optimizer.init(model))), strict=True
-        ):
-            leaf[...] = start
-        self.rate_factor = factor
-
-    def _writable(self) -> list[Any]:
-        self.leaves = [np.array(leaf, order="C") for leaf in self.leaves]
-        return self.leaves
-
     @property
     def rate(self) -> float:
         """The learning rate of the next step."""

@@ -81,27 +81,33 @@ class Experiments:
             np.concatenate([random.permutation(len(self.data))[:each] for _ in range(epochs)])
         )
 
+    def again(self, factor: float = 1.0) -> Stepper:
+        """Return the same steps from the start, with the rate times a factor."""
+        stepper = self.stepper.again(self.stepper.first())
+        stepper.rate_factor = factor
+        return stepper
+
     def run(self, rows: np.ndarray[Any, Any], factor: float) -> Any:
         """Return the model after steps on these rows at the rate times a factor; None if it diverged."""
-        self.stepper.begin_again(self.start, factor)
+        stepper = self.again(factor)
         with np.errstate(all="ignore"):
-            losses, _ = self.stepper.run(rows, self.size)
-        model = self.stepper.values()[0]
+            losses, _ = stepper.run(rows, self.size)
+        model = stepper.model()
         finite = np.isfinite(losses).all() and all(np.isfinite(leaf).all() for leaf in tree.leaves(model))
         return model if finite else None
 
     def updates(self) -> Mapping[str, float]:
         """Return ‖ΔW‖/‖W₀‖ of a step, the median over the 11th to 20th, for each matrix of weights W₀."""
-        self.stepper.begin_again(self.start, 1.0)
+        stepper = self.again()
         lengths = {name: float(np.linalg.norm(w)) for name, w in _matrices(self.start).items()}
         rows = np.resize(self.shuffled, (_BEFORE + _MEASURED) * self.size)
         found: dict[str, list[float]] = {}
         with np.errstate(all="ignore"):
-            self.stepper.run(rows[: _BEFORE * self.size], self.size)
-            before = _matrices(self.stepper.values()[0])
+            stepper.run(rows[: _BEFORE * self.size], self.size)
+            before = _matrices(stepper.model())
             for step in range(_BEFORE, _BEFORE + _MEASURED):
-                self.stepper.run(rows[step * self.size : (step + 1) * self.size], self.size)
-                after = _matrices(self.stepper.values()[0])
+                stepper.run(rows[step * self.size : (step + 1) * self.size], self.size)
+                after = _matrices(stepper.model())
                 for name, length in lengths.items():
                     if length:
                         change = float(np.linalg.norm(after[name] - before[name]))
