@@ -110,7 +110,7 @@ def product(
     >>> found = product(Module(), "forward", TARGETS["avx2"], np.dtype("f4"), (32, 10, 64),
     ...                 Layout(64, 1), Layout(10, 1), Layout(10, 1))
     >>> found.tiles, found.panels
-    (6, 1)
+    (2, 2)
     """
     cut = plan(target, np.dtype(dtype), *shape, a, b, c, epilogue is None)
     writer = _Writer(module, name, cut, epilogue)

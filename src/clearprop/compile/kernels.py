@@ -227,7 +227,7 @@ class Strips(Kernel):
     Attributes
     ----------
     parts : list of Loop or Special
-        Loops over the rows, or over the rows and a few columns; gathers and scatters of one element of each row.
+        Loops over the rows, or over the rows and a few columns; gathers of one element of each row.
     rows, columns : int
     kept : list of Buffer
         Those of the arrays that they write which are memory for others.

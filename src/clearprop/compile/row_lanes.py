@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.lowering import Gather, contiguous
+from ..core.lowering import contiguous
 from .kernels import STATUS, Access, Apply, Folded, Load, Loop, Node, Number, Special, Strips
 from .loops import Addresses, identity
 from .specials import note_failure
@@ -155,25 +155,13 @@ class _Emitter:
     # ---- one element of each row
 
     def _pick(self, kernel: Special) -> None:
-        """Write a gather or a scatter."""
+        """Write a gather."""
         first, index = kernel.inputs[0], self._index(kernel)
-        dtype = kernel.output.buffer.type.dtype
-        here = [
-            self.f.compare("icmp eq", index, self.f.constant(j, index.element, self.lanes))
-            for j in range(self.columns)
-        ]
-        if isinstance(kernel.lowering, Gather):
-            values = self._load(_at(first, True))
-            found = values[0]
-            for chosen, value in zip(here[1:], values[1:], strict=True):
-                found = self.f.select(chosen, value, found)
-            self._hold(_at(kernel.output, False), [found])
-            return
-        zero = self.f.constant(0, value_type(dtype), self.lanes)
-        value = compute(
-            self.f, self.target, "add", [zero, self._load(_at(first, False))[0]], [dtype, dtype], dtype, {}
-        )
-        self._hold(_at(kernel.output, True), [self.f.select(chosen, value, zero) for chosen in here])
+        found, *others = self._load(_at(first, True))
+        for j, value in enumerate(others, start=1):
+            here = self.f.compare("icmp eq", index, self.f.constant(j, index.element, self.lanes))
+            found = self.f.select(here, value, found)
+        self._hold(_at(kernel.output, False), [found])
 
     def _index(self, kernel: Special) -> Value:
         """Return the column of each row; note the first that is out of range."""

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..core.lowering import Gather, Layout, Scatter
+from ..core.lowering import Gather, Layout
 from .kernels import Access, Apply, Buffer, Folded, Kernel, Load, Loop, Special, Strips
 from .nest import accesses
 from .vocabulary import weight
@@ -185,16 +185,13 @@ class _Group:
         return all(across(fold, table) or _down(fold, table, loop.shape) for fold in loop.folds)
 
     def _picks(self, kernel: Special) -> bool:
-        """Whether a gather or a scatter is of one element of each row."""
-        if not isinstance(kernel.lowering, (Gather, Scatter)):
+        """Whether a gather is of one element of each row."""
+        if not isinstance(kernel.lowering, Gather):
             return False
-        first, *indices = kernel.inputs
-        table, rows = (
-            (first, kernel.output) if isinstance(kernel.lowering, Gather) else (kernel.output, first)
-        )
+        table, *indices = kernel.inputs
         return (
             table.layout.shape == (self.rows, self.columns)
-            and rows.layout.shape == (self.rows,)
+            and kernel.output.layout.shape == (self.rows,)
             and len(indices) == 2
             and indices[0].buffer in self.counting
         )
@@ -209,7 +206,7 @@ class _Group:
         self.parts.append(kernel)
         self.cycles += self._cycles(kernel)
         if isinstance(kernel, Special):
-            self.held.add(place(kernel.output, isinstance(kernel.lowering, Scatter)))
+            self.held.add(place(kernel.output, False))
             return
         table = self._table(kernel)
         self.held.update(place(store.access, table) for store in kernel.stores)
