@@ -13,7 +13,7 @@ import pytest
 import clearprop as cp
 from clearprop import losses, nn, optim
 from clearprop.core.errors import SettingError
-from clearprop.explanation import by_sample
+from clearprop.explanation.answers import by_sample
 from clearprop.nn.context import Context, apply
 from clearprop.ops.random import fold_in, key, permutation
 from clearprop.train.steps import ORDER

@@ -15,7 +15,7 @@ import clearprop as cp
 from cases import CASES, MOVED, Case, draw
 from clearprop import nn
 from clearprop.core.errors import DataError, SettingError, ShapeError
-from clearprop.explanation import edges, ledger
+from clearprop.explanation.paths import edges, ledger
 
 EPS = 1e-10
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import clearprop as cp
-from clearprop.explanation import derivation
 from clearprop.explanation.exact import fractions
-from clearprop.explanation.notation import Matrix
+from clearprop.explanation.writing import derivation
+from clearprop.explanation.writing.notation import Matrix
 
 EXAMPLES = {
     e["id"]: e for e in json.loads(Path(__file__).with_name("worked_examples.json").read_text())["examples"]

@@ -12,7 +12,7 @@ import pytest
 import clearprop as cp
 from clearprop import losses, nn
 from clearprop.core.errors import SettingError
-from clearprop.explanation import variants
+from clearprop.explanation.answers import variants
 from clearprop.nn.context import Context, apply
 from test_blame import DENSE, PROBLEMS, Problem, centred, filled, sequence
 

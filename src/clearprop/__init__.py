@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from .api import check_grads, grad, hessian, hvp, jit, jvp, make_graph, profile, show, value_and_grad, vjp
     from .compile.threads import get_threads, set_threads
     from .core import errors, tree
-    from .explanation.cause import Cause
-    from .explanation.classroom import worksheet
+    from .explanation.causes.cause import Cause
+    from .explanation.causes.first_causes import first_cause
     from .explanation.explain import Explanation, explain
-    from .explanation.first_causes import first_cause
+    from .explanation.writing.classroom import worksheet
     from .ops.activations import (
         elu,
         erf,
@@ -52,9 +52,9 @@ else:
             "api": "check_grads grad hessian hvp jit jvp make_graph profile show value_and_grad vjp",
             "compile.threads": "get_threads set_threads",
             "core": "errors tree",
-            "explanation.cause": "Cause",
-            "explanation.first_causes": "first_cause",
-            "explanation.classroom": "worksheet",
+            "explanation.causes.cause": "Cause",
+            "explanation.causes.first_causes": "first_cause",
+            "explanation.writing.classroom": "worksheet",
             "explanation.explain": "Explanation explain",
             "ops.activations": "elu erf gelu identity leaky_relu log_sigmoid relu sigmoid silu softplus tanh",
             "ops.composite": "log_softmax logsumexp softmax stop_gradient",

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..explanation.sheet import Sheet
+from ..explanation.writing.sheet import Sheet
 
 
 def _print(text: Text | Table | Sheet, stderr: bool) -> None:

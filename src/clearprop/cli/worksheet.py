@@ -10,8 +10,8 @@ import typer
 
 from .. import losses
 from ..core.errors import SettingError
-from ..explanation.classroom import worksheet as made
-from ..explanation.worksheet import FORMATS, Worksheet
+from ..explanation.writing.classroom import worksheet as made
+from ..explanation.writing.worksheet import FORMATS, Worksheet
 from ..train.storage import write_whole
 from . import choices
 from .check import Quiet

@@ -12,16 +12,16 @@ from ..core import tree
 from ..core.errors import SettingError
 from ..core.traced import Traced
 from ..nn.context import Context
-from .answers import Answers
+from .answers.methods import Answers
 from .layers import Layer, layers_of, parameter, quantity
 from .quantity import Quantity
 from .record import Record, X, record
 
 if TYPE_CHECKING:
-    from .formulas import Formulas
-    from .ledger import Ledger
-    from .sheet import Sheet
-    from .worksheet import Worksheet
+    from .paths.ledger import Ledger
+    from .writing.formulas import Formulas
+    from .writing.sheet import Sheet
+    from .writing.worksheet import Worksheet
 
 
 class Explanation(Answers):
@@ -148,7 +148,7 @@ class Explanation(Answers):
           ∂L/∂W¹[0,0] of the backward pass      -0.211508371
           difference                                      +0
         """
-        from .ledger import paths
+        from .paths.ledger import paths
 
         return paths(self.record, self.layers, name, index, k, detail)
 
@@ -177,7 +177,7 @@ class Explanation(Answers):
         >>> print(e.table().title)
         L = 0.125, one sample
         """
-        from .table import table
+        from .writing.table import table
 
         return table(self, sample, digits, most)
 
@@ -195,7 +195,7 @@ class Explanation(Answers):
         >>> [line.strip() for line in str(e.formulas()).splitlines() if "∂C/∂W" in line]
         ['∂C/∂W¹ = δ¹ (a⁰)ᵀ = [−0.5] [1;  2]ᵀ = [−0.5  −1]']
         """
-        from .derivation import formulas
+        from .writing.derivation import formulas
 
         return formulas(self, digits)
 
@@ -236,7 +236,7 @@ class Explanation(Answers):
         >>> [line.strip() for line in str(e.worksheet()).splitlines() if "new w" in line]
         ['new w¹₁₁ = w¹₁₁ − η · ∂C/∂w¹₁₁ = 1 − 0.5 · 3 = −0.5']
         """
-        from .exercise import worksheet_of
+        from .writing.exercise import worksheet_of
 
         return worksheet_of(self, rate, digits)
 

@@ -23,7 +23,7 @@ from .steps import SPLIT, Loss, Step, loop
 from .stopping import EarlyStopping
 
 if TYPE_CHECKING:
-    from ..explanation.cause import Cause
+    from ..explanation.causes.cause import Cause
 
 _PAUSE = 0.05  # seconds between two looks at what native code does: at progress, at Ctrl-C
 

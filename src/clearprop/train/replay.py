@@ -13,14 +13,14 @@ from ..core.graph import Var
 from ..core.interpret import Values, evaluate
 from ..core.traced import user_location
 from ..core.types import Array, Type, dtype_name, type_of
-from ..explanation.cause import Cause
-from ..explanation.describe import Data, described
-from ..explanation.first_causes import first_cause
-from ..explanation.influence import Marks
-from ..explanation.not_finite import trail
+from ..explanation.causes.cause import Cause
+from ..explanation.causes.describe import Data, described
+from ..explanation.causes.first_causes import first_cause
+from ..explanation.causes.influence import Marks
+from ..explanation.causes.not_finite import trail
+from ..explanation.causes.passes import Passes, not_finite, record_passes
+from ..explanation.causes.remedies import remedy
 from ..explanation.observe import Call, observed
-from ..explanation.passes import Passes, not_finite, record_passes
-from ..explanation.remedies import remedy
 from ..nn.context import Context, apply
 from ..ops.random import fold_in
 from .journal import Journal

@@ -11,7 +11,7 @@ from .data import Samples
 from .storage import read_file, write_file
 
 if TYPE_CHECKING:
-    from ..explanation.cause import Cause
+    from ..explanation.causes.cause import Cause
     from ..explanation.doctor.diagnosis import Diagnosis
 
 

@@ -29,7 +29,7 @@ from .mistakes import require_no_target_among_inputs, require_sound
 from .stepper import Interpreted, Native, Stepper
 
 if TYPE_CHECKING:
-    from ..explanation.cause import Cause
+    from ..explanation.causes.cause import Cause
 
 Loss = Callable[..., Any]
 

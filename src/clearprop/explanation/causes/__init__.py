@@ -1,0 +1,1 @@
+"""Causes: what made the first NaN or infinity."""

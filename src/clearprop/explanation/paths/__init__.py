@@ -1,0 +1,1 @@
+"""Paths: every way by which one element moves the loss."""

@@ -1,0 +1,1 @@
+"""Writing: the numbers of a pass as tables, formulas and worksheets."""
