@@ -10,7 +10,7 @@ import pytest
 import clearprop as cp
 from clearprop import losses, nn, optim
 from clearprop.cli import main
-from clearprop.cli.doctor import optimizer_of
+from clearprop.cli.trained import optimizer_of
 from clearprop.core.errors import DataError, SettingError
 from clearprop.explanation.doctor import learning
 from clearprop.explanation.doctor.diagnosis import examine

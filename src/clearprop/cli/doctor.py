@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import ast
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, TypeAlias
 
 import typer
 from rich.text import Text
 
-from .. import optim
-from ..core.errors import ClearpropError, FileError
-from ..data import TableMapping, digits, read_csv
+from ..data import digits, read_csv
 from ..explanation.doctor.diagnosis import Diagnosis
-from ..train.run import Run, load
-from .choices import LOSSES
 from .exits import FAILED, FINE
 from .output import Output, width
 from .predict import Model
+from .trained import load_trained, loss_of, optimizer_of
 
 Data: TypeAlias = Annotated[
     str,
@@ -24,6 +20,7 @@ Data: TypeAlias = Annotated[
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", metavar="", help="Print the diagnosis as JSON.")]
 
+_INSTEAD = "cp.load and run.diagnose"
 _STYLES = {"SICK": "bold red", "WATCH": "bold yellow", "HEALTHY": "bold green"}
 
 
@@ -33,39 +30,17 @@ def doctor(model: Model, table: Data, as_json: AsJson = False) -> int:
     The exit code is 1 if something is sick. What is only worth watching leaves it at 0.
     """
     out = Output(as_json)
-    run = load(model)
-    mapping = run.preprocessing
-    if not isinstance(mapping, TableMapping):
-        raise FileError(f"{model} was not trained on a table; use cp.load and run.diagnose in Python")
+    run, mapping = load_trained(model, _INSTEAD)
     if table == "digits":
         x, y = digits()
     else:
         rows = read_csv(table)
         x, y = mapping.inputs_of(rows), mapping.targets_of(rows)
-    loss = LOSSES[mapping.task].get(run.settings.get("loss", ""))
-    if loss is None:
-        raise FileError(f"{model} was trained with a loss of its own; use cp.load and run.diagnose in Python")
+    loss = loss_of(run, mapping, _INSTEAD)
     found = run.diagnose((x, y), loss=loss, optimizer=optimizer_of(run))
     out.document({"model": model, "table": table, **found.as_dict()})
     out.show(_coloured(found))
     return FINE if found.healthy else FAILED
-
-
-def optimizer_of(run: Run) -> Any:
-    """Return the optimiser that a file names, or None: its class and numbers are read, nothing is run.
-
-    >>> optimizer_of(Run(None, settings={"optimizer": "SGD(learning_rate=0.1, momentum=0.9)"})).momentum
-    0.9
-    """
-    try:
-        call = ast.parse(run.settings.get("optimizer", ""), mode="eval").body
-        if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)) or call.args:
-            return None
-        kind = getattr(optim, call.func.id, None) if call.func.id in optim.__all__ else None
-        settings = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
-        return None if kind is None else kind(**settings)
-    except (SyntaxError, ValueError, TypeError, ClearpropError):
-        return None
 
 
 def _coloured(found: Diagnosis) -> Text:

@@ -9,16 +9,20 @@ from typing import Annotated, Any, TypeAlias
 import typer
 from rich.text import Text
 
-from ..core.errors import DataError, FileError, SettingError
-from ..data import TableMapping, read_csv
+from ..core.errors import DataError, SettingError
+from ..data import read_csv
 from ..explanation.explain import Explanation
 from ..explanation.explain import explain as explained
-from ..train.run import Run, load
+from ..optim import Optimizer
+from ..train.run import Run
 from . import choices
 from .check import AsJson, Quiet
 from .exits import FINE
 from .output import Output
 from .predict import Data, Model
+from .trained import load_trained, loss_of, optimizer_of
+
+_INSTEAD = "cp.load and cp.explain"
 
 Row: TypeAlias = Annotated[
     int, typer.Option(metavar="N", help="Which row of the table, counted from 1 below the header.")
@@ -52,13 +56,22 @@ def explain(
     """Show every number of backpropagation for one row of a table.
 
     Layer by layer: what comes in, weighted sums, activations, their errors, weights and gradients. With --weight,
-    each path of the chain rule from that weight to the loss, and that they add up to the gradient.
+    each path of the chain rule from that weight to the loss, that they add up to the gradient, and what the optimiser
+    would make of it.
     """
     out = Output(as_json, quiet)
     for option, value in {"--paths": paths, "--digits": digits, "--most": most}.items():
         choices.at_least(option, value, 1)
-    e, line = row_explained(model, table, row)
-    ledger = None if weight is None else e.paths(*element(weight), k=paths)
+    run, e, line = row_explained(model, table, row)
+    shown: list[str] = []
+    if weight is not None:
+        name, index = element(weight)
+        shown.append(str(e.paths(name, index, k=paths)))
+        optimizer = optimizer_of(run)
+        if name in e.record.parameters and isinstance(optimizer, Optimizer):
+            shown.append(
+                f"The first step that this row alone would make it take:\n{e.update(optimizer, name, index)}"
+            )
     out.document(
         {
             "model": model,
@@ -68,30 +81,25 @@ def explain(
             "loss": e.loss,
             "prediction": e.prediction.value,
             "layers": [_facts(layer) for layer in e.layers],
-            "weight": None if ledger is None else {"name": weight, "text": str(ledger)},
+            "weight": None if weight is None else {"name": weight, "text": "\n\n".join(shown)},
         }
     )
     title = Text(f"{table}, row {row} (line {line}), {model}", "bold")
     out.show(title, Text(str(e.formulas(digits=digits))) if formulas else e.table(digits=digits, most=most))
-    if ledger is not None:
-        out.show(Text(f"\n{ledger}"))
+    for text in shown:
+        out.show(Text(f"\n{text}"))
     return FINE
 
 
-def row_explained(model: str, table: str, row: int) -> tuple[Explanation, int]:
-    """Return the explanation of one row of a table by a model file, and the row's line.
+def row_explained(model: str, table: str, row: int) -> tuple[Run, Explanation, int]:
+    """Return the run in a model file, the explanation of one row of a table by it, and the row's line.
 
     Raises
     ------
     FileError, DataError, SettingError
         If a file cannot be read, the model was not trained on a table, or there is no such row.
     """
-    run = load(model)
-    mapping = run.preprocessing
-    if not isinstance(mapping, TableMapping):
-        raise FileError(
-            f"{model} was not trained on a table and knows no columns; use cp.load and cp.explain in Python"
-        )
+    run, mapping = load_trained(model, _INSTEAD)
     rows = read_csv(table)
     if not 1 <= row <= len(rows):
         raise SettingError(f"--row {row}: {table} has {len(rows):,} rows, numbered from 1")
@@ -102,17 +110,7 @@ def row_explained(model: str, table: str, row: int) -> tuple[Explanation, int]:
         )
     chosen = rows.take([row - 1])
     x, y = mapping.inputs_of(chosen), mapping.targets_of(chosen)
-    return explained(run.model, _loss(run, mapping), x, y), rows.lines[row - 1]
-
-
-def _loss(run: Run, mapping: TableMapping) -> Any:
-    known, name = choices.LOSSES[mapping.task], run.settings.get("loss", "")
-    if name not in known:
-        raise FileError(
-            f"the model was trained with the loss {name!r}, which is not one of {choices.one_of(known)}; use "
-            f"cp.explain in Python"
-        )
-    return known[name]
+    return run, explained(run.model, loss_of(run, mapping, _INSTEAD), x, y), rows.lines[row - 1]
 
 
 def element(text: str) -> tuple[str, tuple[int, ...]]:

@@ -9,16 +9,17 @@ from typing import Annotated, Any, TypeAlias
 import numpy as np
 import typer
 
-from ..core.errors import DataError, FileError
+from ..core.errors import DataError
 from ..data import Table, TableMapping, read_csv
 from ..data.table import listed
 from ..train.evaluation import predict as outputs_of
-from ..train.run import Run, load
+from ..train.run import Run
 from ..train.storage import write_whole
 from .exits import FINE
 from .files import csv_text, require_writable
 from .output import Output
 from .results import Scores, scores, words
+from .trained import load_trained
 
 Model: TypeAlias = Annotated[
     str, typer.Argument(metavar="MODEL", help="A model file that clearprop train has written.")
@@ -45,12 +46,7 @@ def predict(
     out = Output(as_json, quiet)
     if output is not None:
         require_writable(output, model, table)
-    run = load(model)
-    mapping = run.preprocessing
-    if not isinstance(mapping, TableMapping):
-        raise FileError(
-            f"{model} was not trained on a table and knows no columns; use it with cp.load in Python"
-        )
+    run, mapping = load_trained(model, "cp.load")
     rows = read_csv(table)
     outputs = _outputs(run, mapping, rows)
     extra = [c for c in rows.columns if c not in (*mapping.columns, mapping.target)]

@@ -115,4 +115,4 @@ def _of_model(model: str, table: str | None, row: int, exact: bool, rate: float,
         raise SettingError(f"--model {model} needs --table, with the row to be worked through")
     if exact:
         raise SettingError("--exact goes with a network of round numbers, not with --model")
-    return row_explained(model, table, row)[0].worksheet(rate, digits=digits)
+    return row_explained(model, table, row)[1].worksheet(rate, digits=digits)
