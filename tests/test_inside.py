@@ -36,6 +36,7 @@ from test_compiled import RUNNABLE
 from test_schedule import GRAPHS
 
 RNG = np.random.default_rng(0)
+shown = functools.partial(cp.show, level="schedule")
 EQUATION = re.compile(r"    (\S+: \w+\[[\d,]*\] = .*?)(  # .*)?$")
 
 
@@ -101,7 +102,7 @@ def test_a_listing_holds_every_equation_kernel_and_place(name: str) -> None:
 
 
 def test_a_listing_says_what_it_is_about() -> None:
-    text = cp.show(STEP, W, B, X, Y)
+    text = shown(STEP, W, B, X, Y)
     here = inspect.getsourcelines(loss)[1] + 1
     for expected in (
         f"    a: f32[16,32] = matmul x w  # test_inside.py:{here}   return np.mean((np.tanh(x @ w + b) - y) ** 2)",
@@ -150,14 +151,12 @@ TEXTS: dict[str, tuple[Callable[..., Any], list[Any], str]] = {
 @pytest.mark.parametrize("name", TEXTS)
 def test_listings(name: str) -> None:
     function, args, expected = TEXTS[name]
-    text = re.sub(
-        r" +# test_inside.*", "", cp.show(function, *args)
-    )  # the user's lines, which are these here
+    text = re.sub(r" +# test_inside.*", "", shown(function, *args))  # the user's lines, which are these here
     assert expected in text
 
 
 def test_small_work_is_not_shared_out() -> None:
-    assert "shared" not in cp.show(STEP, W, B, X, Y)
+    assert "shared" not in shown(STEP, W, B, X, Y)
 
 
 @pytest.mark.parametrize("level", ["graph", "schedule", "llvm"])
@@ -165,18 +164,18 @@ def test_who_shows_what(level: str) -> None:
     def scaled(x: Any, power: int, shift: float = 0.0) -> Any:
         return np.sum(x**power) + shift
 
-    show = functools.partial(cp.show, level=level)
-    expected = show(scaled, X, 3, shift=1.0, static_argnums=1)
-    assert show(cp.jit(scaled, static_argnums=1), X, 3, shift=1.0) == expected
+    shown = functools.partial(cp.show, level=level)
+    expected = shown(scaled, X, 3, shift=1.0, static_argnums=1)
+    assert shown(cp.jit(scaled, static_argnums=1), X, 3, shift=1.0) == expected
     three = np.int64(3)  # an array, unless it is said to be a setting
-    assert show(cp.jit(scaled, static_argnums=1), X, three) == show(scaled, X, three, static_argnums=1)
-    assert show(cp.jit(scaled), X, three) != show(scaled, X, three, static_argnums=1)
-    assert show(cp.jit(scaled), X, 3, shift=1.0) == expected, "numbers are settings"
-    assert show(scaled, Type(X.shape, X.dtype), 3, shift=1.0) == expected
-    assert show(cp.jit(scaled), Type(X.shape, X.dtype), 3, shift=1.0) == expected
-    assert show(cp.jit(scaled), np.broadcast_to(X[:1, :1], X.shape), 3, shift=1.0) == expected
-    assert show(scaled, X, 2, shift=1.0) != expected
-    assert show(cp.grad(cp.jit(scaled)), X, 3) == show(cp.grad(scaled), X, 3), (
+    assert shown(cp.jit(scaled, static_argnums=1), X, three) == shown(scaled, X, three, static_argnums=1)
+    assert shown(cp.jit(scaled), X, three) != shown(scaled, X, three, static_argnums=1)
+    assert shown(cp.jit(scaled), X, 3, shift=1.0) == expected, "numbers are settings"
+    assert shown(scaled, Type(X.shape, X.dtype), 3, shift=1.0) == expected
+    assert shown(cp.jit(scaled), Type(X.shape, X.dtype), 3, shift=1.0) == expected
+    assert shown(cp.jit(scaled), np.broadcast_to(X[:1, :1], X.shape), 3, shift=1.0) == expected
+    assert shown(scaled, X, 2, shift=1.0) != expected
+    assert shown(cp.grad(cp.jit(scaled)), X, 3) == shown(cp.grad(scaled), X, 3), (
         "and not that of the jitted one"
     )
 
@@ -198,7 +197,7 @@ def test_assembly(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_text_is_printed_at_the_prompt() -> None:
-    text = cp.show(np.exp, X)
+    text = shown(np.exp, X)
     assert isinstance(text, str)
     assert repr(text) == str(text)
     assert text.startswith("1 kernel for ")
@@ -207,9 +206,9 @@ def test_text_is_printed_at_the_prompt() -> None:
 @pytest.mark.usefixtures("without_llvmlite")
 def test_without_llvmlite() -> None:
     assert "tanh" in cp.show(STEP, W, B, X, Y, level="graph")
-    assert cp.show(STEP, W, B, X, Y).splitlines()[0].split(" for ")[1] in ("avx2", "neon")
+    assert shown(STEP, W, B, X, Y).splitlines()[0].split(" for ")[1] in ("avx2", "neon")
     assert "define void @run(ptr %table)" in cp.show(STEP, W, B, X, Y, level="llvm")
-    assert "is the next layers.0.weight" in cp.show(cp.fit, model(), DATA, **FIT)
+    assert "is the next layers.0.weight" in shown(cp.fit, model(), DATA, **FIT)
     for ask in (functools.partial(cp.show, level="asm"), cp.profile):
         with pytest.raises(MissingError, match="pip install llvmlite"):
             ask(STEP, W, B, X, Y)
@@ -218,10 +217,10 @@ def test_without_llvmlite() -> None:
 WRONG: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "level": (lambda: cp.show(np.exp, X, level="source"), SettingError, "'graph', 'schedule', 'llvm', 'asm'"),
     "seconds": (lambda: cp.profile(np.exp, X, seconds=0), SettingError, "positive"),
-    "keyword": (lambda: cp.show(cp.fit, model(), DATA, epoch=3, **FIT), TypeError, "epoch"),
-    "no loss": (lambda: cp.show(cp.fit, model(), DATA), TypeError, "loss"),
+    "keyword": (lambda: shown(cp.fit, model(), DATA, epoch=3, **FIT), TypeError, "epoch"),
+    "no loss": (lambda: shown(cp.fit, model(), DATA), TypeError, "loss"),
     "no step": (
-        lambda: cp.show(cp.fit, model(), DATA, loss=FIT["loss"], optimizer=cp.optim.LBFGS()),
+        lambda: shown(cp.fit, model(), DATA, loss=FIT["loss"], optimizer=cp.optim.LBFGS()),
         SettingError,
         "L-BFGS",
     ),
@@ -244,7 +243,7 @@ def test_refusals(name: str) -> None:
 
 
 def test_the_step_of_fit() -> None:
-    text = cp.show(cp.fit, model(), DATA, **FIT)
+    text = shown(cp.fit, model(), DATA, **FIT)
     for expected in (
         "8 rows of the data are gathered into x and y",
         ": is the next layers.0.weight, in its place\n",
@@ -253,10 +252,10 @@ def test_the_step_of_fit() -> None:
     ):
         assert expected in text
     assert "test_inside.py" not in text, "the line that asks explains nothing"
-    assert cp.show(cp.steps, model(), DATA, **FIT) == text
-    assert "40 rows" in cp.show(cp.fit, model(), DATA, validation=0.2, **{**FIT, "batch_size": 64})
-    assert "x, y and weight" in cp.show(cp.fit, model(), (*DATA, np.ones(50)), **FIT)
-    kept = [cp.show(cp.fit, model(), DATA, metrics=metrics, **FIT) for metrics in ((), ("accuracy",))]
+    assert shown(cp.steps, model(), DATA, **FIT) == text
+    assert "40 rows" in shown(cp.fit, model(), DATA, validation=0.2, **{**FIT, "batch_size": 64})
+    assert "x, y and weight" in shown(cp.fit, model(), (*DATA, np.ones(50)), **FIT)
+    kept = [shown(cp.fit, model(), DATA, metrics=metrics, **FIT) for metrics in ((), ("accuracy",))]
     assert [t.count("kept of every step") for t in kept] == [1, 2]
     assert cp.show(cp.fit, model(), DATA, level="graph", **FIT).startswith(
         "graph(layers.0.weight: f32[5,7], "
@@ -285,8 +284,8 @@ def test_donated_arrays_are_named() -> None:
     def update(w: Any, g: Any) -> Any:
         return w - g
 
-    assert ": is the output, in the place of w\n" in cp.show(cp.jit(update, donate_argnums=0), B, B + 1)
-    assert ": is the output\n" in cp.show(cp.jit(update), B, B + 1)
+    assert ": is the output, in the place of w\n" in shown(cp.jit(update, donate_argnums=0), B, B + 1)
+    assert ": is the output\n" in shown(cp.jit(update), B, B + 1)
 
 
 def test_a_clock_changes_no_bit() -> None:
@@ -457,7 +456,7 @@ def test_the_profile_of_a_step_leaves_the_model_alone() -> None:
     found = cp.profile(cp.fit, net, DATA, seconds=0.01, **FIT)
     assert cp.profile(cp.steps, net, DATA, seconds=0.01, **FIT).rows[0].name == found.rows[0].name
     assert all((a == b).all() for a, b in zip(before, cp.tree.leaves(net), strict=True))
-    assert len(found.rows) == cp.show(cp.fit, net, DATA, **FIT).count("\nkernel ")
+    assert len(found.rows) == shown(cp.fit, net, DATA, **FIT).count("\nkernel ")
 
 
 def test_peaks_are_plausible() -> None:

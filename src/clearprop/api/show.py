@@ -31,11 +31,11 @@ class Text(str):
 def show(
     function: Callable[..., Any],
     *args: Any,
-    level: str = "schedule",
+    level: str = "equations",
     static_argnums: Argnums = (),
     **kwargs: Any,
 ) -> Text:
-    """Return as text what native code computes for ``function(*args, **kwargs)``, and how.
+    """Return as text what ``function(*args, **kwargs)`` computes, and how native code does it.
 
     Parameters
     ----------
@@ -79,9 +79,9 @@ def show(
       a: f64[4,2] = matmul x w
       b: f64[4,2] = tanh a
       return b
-    >>> "matmul x w" in cp.show(lambda w, x: np.tanh(x @ w), w, x)
+    >>> "matmul x w" in cp.show(lambda w, x: np.tanh(x @ w), w, x, level="schedule")
     True
-    >>> cp.show(lambda w, x: np.mean((x @ w) ** 2), w, x, level="equations")
+    >>> cp.show(lambda w, x: np.mean((x @ w) ** 2), w, x)
     <lambda>(w: f64[3,2], x: f64[4,3])
       c = x @ w           [4,2]
       L = mean(c²)        []
