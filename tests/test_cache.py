@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from clearprop.cli.main import main
-from clearprop.compile import cache, identity, program
+from clearprop.compile import cache, identity, program, sources
 from clearprop.compile.identity import digest
 from clearprop.compile.kernels import Buffer
 from clearprop.compile.program import Program
@@ -36,7 +36,8 @@ def graph(factor=2.0, shape=(3, 4), name="x"):
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """The folder of an empty cache."""
+    """The folder of an empty cache; that of the compiler's sources has been asked for before."""
+    identity.compiler()
     monkeypatch.setenv("CLEARPROP_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("CLEARPROP_CACHE_MB", raising=False)
     return tmp_path / "cache"
@@ -136,7 +137,7 @@ def test_processes_share_a_folder(place):
     processes = [start(*order) for order in (factors, reversed(factors), factors)]
     for process in processes:
         finish(process)
-    assert len(files(place)) == 6
+    assert len(files(place)) == 6 + (os.name == "posix")  # what the compiler's own sources are is kept too
     assert finish(start(*factors)) == ["0"]
 
 
@@ -413,6 +414,53 @@ def test_the_compiler_is_a_part_of_the_key(monkeypatch):
     before = digest(1)
     monkeypatch.setattr(identity, "compiler", lambda: "another")
     assert digest(1) != before
+
+
+@pytest.fixture
+def compiler(tmp_path, monkeypatch):
+    """A file of another compiler, and how to let the time pass in which it may change unseen."""
+    file = tmp_path / "package" / "compile" / "loops.py"
+    file.parent.mkdir(parents=True)
+    file.write_text("x = 1\n")
+    monkeypatch.setattr(sources, "__file__", str(file))
+    later = time.time_ns() + 10**10
+    return file, lambda: monkeypatch.setattr(sources.time, "time_ns", lambda: later)
+
+
+@posix
+def test_sources_that_stand_as_they_were_are_not_read_again(place, compiler, monkeypatch):
+    _, settle = compiler
+    settle()
+    before = sources.sources()
+    assert len(files(place)) == 1
+    monkeypatch.setattr(sources, "_named", lambda path: pytest.fail("it is read"))
+    assert sources.sources() == before
+
+
+@posix
+def test_no_edited_compiler_is_taken_for_the_one_before(place, compiler):
+    file, settle = compiler
+    settle()
+    before, status = sources.sources(), file.stat()
+    time.sleep(0.02)  # as long as the system's clock may stand still
+    file.write_text("x = 2\n")
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert (file.stat().st_size, file.stat().st_mtime_ns) == (status.st_size, status.st_mtime_ns)
+    assert sources.sources() != before
+    file.with_name("more.py").write_text("")
+    assert len({sources.sources(), before}) == 2
+
+
+def test_sources_that_have_just_changed_are_read(place, compiler):
+    first = sources.sources()
+    assert files(place) == []
+    compiler[0].write_text("x = 2\n")
+    assert sources.sources() != first
+
+
+def test_a_compiler_without_sources_has_a_digest(place, tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "__file__", str(tmp_path / "packed.zip" / "compile" / "sources.py"))
+    assert sources.sources() == sources.sources()
 
 
 def test_what_has_no_digest_is_made_without_the_cache(place, made, monkeypatch):

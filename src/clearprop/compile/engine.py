@@ -14,10 +14,10 @@ import weakref
 from collections.abc import Sequence
 from typing import Any
 
+from ..core.check import VERIFY
 from .target import Target, chosen
 from .threads import get_threads
 
-VERIFY = "CLEARPROP_VERIFY"
 _LENGTH = struct.Struct("<q")
 
 making = threading.RLock()

@@ -10,16 +10,16 @@ import functools
 import hashlib
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .._version import __version__
 from .kernels import Buffer
+from .sources import DIGEST_BYTES, sources
 
-DIGEST_BYTES = 20
 PLAIN = {str, bool, int, float, type(None)}  # whose repr tells them apart, to the last bit
+WHOLE = {int}
 
 
 class Unknown(Exception):  # never an error to users: the code is made without a cache
@@ -46,12 +46,7 @@ def compiler() -> str:
     import llvmlite
     from llvmlite.binding import llvm_version_info
 
-    here = Path(__file__).parent
-    sources = hashlib.blake2b(digest_size=DIGEST_BYTES)
-    for file in (here.parent / "core" / "lowering.py", *sorted(here.glob("*.py"))):
-        if file.is_file():  # a program packed into one file may have none
-            sources.update(f"{file.name}\0".encode() + file.read_bytes())
-    return f"{__version__} {llvmlite.__version__} {llvm_version_info} {sources.hexdigest()}"
+    return f"{__version__} {llvmlite.__version__} {llvm_version_info} {sources()}"
 
 
 @functools.cache
@@ -72,16 +67,16 @@ class _Walk:
         kind: Any = type(value)
         if kind in PLAIN:
             self.words.append(f"{kind.__name__} {value!r}")
-        elif isinstance(value, (tuple, list)):
-            if all(type(part) is int for part in value):  # a shape, mostly: one word for all
+        elif kind is tuple or kind is list:
+            if WHOLE.issuperset(map(type, value)):  # a shape, mostly: one word for all
                 self.words.append(repr(tuple(value)))
                 return
             self.words.append(f"{len(value)} of")
             for part in value:
                 self.walk(part)
-        elif id(value) in self.seen:
-            self.words.append(f"see {self.seen[id(value)]}")
-        elif isinstance(value, Buffer):
+        elif (number := self.seen.get(id(value))) is not None:
+            self.words.append(f"see {number}")
+        elif kind is Buffer:
             self._note(value)
             self.words.append(f"buffer {value.home} {value.slot} {value.type}")
         elif (names := _fields(kind)) is not None:
@@ -89,15 +84,15 @@ class _Walk:
             self.words.append(kind.__qualname__)
             for name in names:
                 self.walk(getattr(value, name))
+        elif isinstance(value, np.dtype):
+            self.words.append(f"dtype {value.str}")
+        elif isinstance(value, (np.ndarray, np.generic)) and not value.dtype.hasobject:
+            self.words.append(f"array {value.dtype.str} {value.shape} {value.tobytes().hex()}")
         elif isinstance(value, Mapping):
             self.words.append(f"{len(value)} named")
             for name, part in value.items():
                 self.walk(name)
                 self.walk(part)
-        elif isinstance(value, np.dtype):
-            self.words.append(f"dtype {value.str}")
-        elif isinstance(value, (np.ndarray, np.generic)) and not value.dtype.hasobject:
-            self.words.append(f"array {value.dtype.str} {value.shape} {value.tobytes().hex()}")
         else:
             raise Unknown(value)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .check import check
+from .check import verify
 from .errors import ClearpropError
 from .graph import Atom, Const, Eqn, Graph, Location, Var
 from .traced import Traced, placed, refuse, user_location
@@ -145,5 +145,5 @@ def trace(
         _stack.recordings.pop()
         recording.open = False
     graph = Graph((*inputs, *recording.extra.values()), tuple(recording.eqns), outputs)
-    check(graph)
+    verify(graph)
     return graph, recording.captured

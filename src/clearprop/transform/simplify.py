@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.check import check
+from ..core.check import verify
 from ..core.graph import Atom, Const, Eqn, Graph, Var
 
 Definition = Callable[[Atom], Eqn | None]
@@ -100,7 +100,7 @@ def simplify(graph: Graph, inexact: bool = False) -> Graph:
         eqns.append(result)
     outputs = tuple(map(current, graph.outputs))
     simpler = Graph(graph.inputs, _used(eqns, outputs), outputs, graph.name)
-    check(simpler)
+    verify(simpler)
     return simpler
 
 
