@@ -172,7 +172,11 @@ class Native:
         with making:
             llvm = _ready()
             made = assemble([[code]], target)[0] if isinstance(code, str) else code
-            self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine(target))
+            empty = llvm.parse_assembly("")
+            self._engine = llvm.create_mcjit_compiler(empty, machine(target))
+            self._engine.remove_module(
+                empty
+            )  # it would be compiled, which takes longer than the rest of this
             for part in _unpacked(made):
                 self._engine.add_object_file(llvm.ObjectFileRef.from_data(part))
             self._engine.finalize_object()
