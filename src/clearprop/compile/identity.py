@@ -67,7 +67,7 @@ class _Walk:
         kind: Any = type(value)
         if kind in PLAIN:
             self.words.append(f"{kind.__name__} {value!r}")
-        elif kind is tuple or kind is list:
+        elif isinstance(value, (tuple, list)):
             if WHOLE.issuperset(map(type, value)):  # a shape, mostly: one word for all
                 self.words.append(repr(tuple(value)))
                 return

@@ -126,6 +126,8 @@ class _Scheduler:
     def run(self) -> Schedule:
         """Return the kernels, with those together that go together."""
         self._draft()
+        for loop in (k for k in self.kernels if isinstance(k, Loop)):
+            loop.nodes = loop.needed(loop.ends)
         constants, failures = tuple(self.constants.values()), tuple(self.failures)
         working = [k for k in self.kernels if not isinstance(k, Loop) or k.nodes or k.ends]  # some are empty
         kernels = tuple(ordered(stripped(fused(working), constants)))
@@ -140,8 +142,6 @@ class _Scheduler:
         for atom, buffer in zip(self.graph.outputs, self.outputs, strict=True):
             if not isinstance(atom, Var) or self._memory(atom).buffer is not buffer:
                 self._copy(atom, Access(buffer, contiguous(atom.type.shape)))
-        for loop in (k for k in self.kernels if isinstance(k, Loop)):
-            loop.nodes = loop.needed(loop.ends)
 
     # ---- one equation
 

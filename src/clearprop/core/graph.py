@@ -82,7 +82,9 @@ class Const:
         copy = np.array(self.compact, order="C")
         if copy.size:
             elements = copy.reshape(-1, 1).view(np.uint8)
-            if (elements == elements[0]).all():  # bit for bit: NaN too, but not 0 and −0
+            if (
+                len(elements) == 1 or (elements == elements[0]).all()
+            ):  # bit for bit: NaN too, but not 0 and −0
                 copy = np.array(copy.reshape(-1)[0])
         copy.flags.writeable = False
         return Const(copy if copy.shape == self.value.shape else np.broadcast_to(copy, self.value.shape))
@@ -110,6 +112,12 @@ class Eqn:
     def __post_init__(self) -> None:
         object.__setattr__(self, "params", MappingProxyType(dict(self.params)))
 
+    def of(self, inputs: tuple[Atom, ...]) -> Eqn:
+        """Return this equation of other inputs; itself if they are its own."""
+        if inputs == self.inputs:
+            return self
+        return Eqn(self.primitive, inputs, self.params, self.out, self.where)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Graph:
@@ -132,7 +140,7 @@ class Graph:
                 return atom
             return owned.setdefault(id(atom), atom.owned())
 
-        eqns = tuple(Eqn(e.primitive, tuple(map(own, e.inputs)), e.params, e.out, e.where) for e in self.eqns)
+        eqns = tuple(e.of(tuple(map(own, e.inputs))) for e in self.eqns)
         return Graph(self.inputs, eqns, tuple(map(own, self.outputs)), self.name)
 
 

@@ -77,8 +77,8 @@ def record(primitive: Primitive, args: tuple[Array, ...], params: dict[str, Any]
     try:
         if primitive.prepare is not None:
             args = primitive.prepare(args)
-        inputs = tuple(recording.atom(a) for a in args)
-        out = Var(primitive.typed(*(a.type for a in inputs), **params))
+        inputs = tuple([recording.atom(a) for a in args])
+        out = Var(primitive.typed(*[a.type for a in inputs], **params))
     except ClearpropError as error:
         raise placed(error, recording.where or user_location()) from None
     recording.eqns.append(Eqn(primitive, inputs, params, out, recording.where or user_location()))

@@ -48,7 +48,7 @@ class Type:
     dtype: np.dtype[Any]
 
     def __init__(self, shape: Sequence[int], dtype: Any) -> None:
-        object.__setattr__(self, "shape", tuple(int(n) for n in shape))
+        object.__setattr__(self, "shape", tuple(map(int, shape)))
         object.__setattr__(self, "dtype", np.dtype(dtype))
 
     @property
@@ -78,6 +78,8 @@ def type_of(value: Array) -> Type:
 
 def shape_of(value: Array) -> tuple[int, ...]:
     """Return the shape of an array, a number or a traced value."""
+    if type(value) in (int, float):
+        return ()
     return value.shape if hasattr(value, "shape") else np.shape(value)
 
 
@@ -102,8 +104,8 @@ def native(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 def broadcast_shapes(shapes: Sequence[tuple[int, ...]], what: str) -> tuple[int, ...]:
     """Return the shape that NumPy's broadcasting gives, or raise ShapeError."""
-    if shapes and shapes.count(shapes[0]) == len(shapes):
-        return shapes[0]
+    if len(unlike := set(shapes) - {()}) <= 1:  # numbers fit everything
+        return unlike.pop() if unlike else ()
     try:
         return np.broadcast_shapes(*shapes)
     except ValueError:

@@ -82,7 +82,7 @@ def simplify(graph: Graph, inexact: bool = False) -> Graph:
         return replaced.get(atom, atom) if isinstance(atom, Var) else atom
 
     for old in graph.eqns:
-        eqn = Eqn(old.primitive, tuple(map(current, old.inputs)), old.params, old.out, old.where)
+        eqn = old.of(tuple(map(current, old.inputs)))
         result = _settle(eqn, rules, definition)
         if not isinstance(result, Eqn):
             replaced[old.out] = result
