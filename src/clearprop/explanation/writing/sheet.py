@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-
 _CELL = "padding:2px 10px;border-bottom:1px solid #ccc"
 
 
