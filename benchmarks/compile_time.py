@@ -60,7 +60,7 @@ def sample(name: str, threads: int) -> dict[str, float]:
 
     entry.steps.graph = recorded
     first = clock(entry.run, task.order)
-    later = min(clock(entry.run, task.order) for _ in range(3))
+    later = statistics.median(clock(entry.run, task.order) for _ in range(5))
     return {"loading": loading, "compiling": first - later, "recording": sum(recording), "step": later}
 
 
