@@ -347,7 +347,7 @@ def test_updates_are_relative_to_the_weights_before():
     weights = []
     for step in range(20):
         stepper.run(tried.shuffled[step * tried.size : (step + 1) * tried.size], tried.size)
-        weights.append(stepper.model().layers[0].weight)
+        weights.append(stepper.model().layers[0].weight.copy())
     moves = [np.linalg.norm(b - a) for a, b in itertools.pairwise(weights[9:])]
     assert found["layers.0.weight"] == pytest.approx(np.median(moves) / np.linalg.norm(start), rel=1e-4)
 

@@ -215,14 +215,14 @@ WHOLE = """
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
 def test_a_process_grows_by_little_more() -> None:
-    """By the state, and by the model that is kept of the epoch before and returned if the loss becomes infinite."""
+    """By the state and what one mini-batch needs: no model is kept beside the one that is trained."""
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(WHOLE).format(epochs=2)],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert float(done.stdout) < BOUND + 1 / 3
+    assert float(done.stdout) < BOUND
 
 
 LARGE = """

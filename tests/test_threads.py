@@ -12,7 +12,7 @@ import pytest
 
 import clearprop as cp
 from clearprop.compile import claiming, team, threads
-from clearprop.compile.cutting import FEW, MOST, TALL, loop_cut, panel_cut, product_cut, wanted
+from clearprop.compile.cutting import FEW, MOST, TALL, WORTH, loop_cut, panel_cut, product_cut, wanted
 from clearprop.compile.gemm import Product
 from clearprop.compile.program import Program
 from clearprop.compile.target import TARGETS
@@ -143,8 +143,8 @@ def test_training_has_the_same_bits(sizes, optimizer):
 
 
 def test_small_work_is_not_cut():
-    assert wanted(9.9) == 1
-    assert wanted(10.1) > 1
+    assert wanted(0.99 * WORTH) == 1
+    assert wanted(1.01 * WORTH) > 1
     assert wanted(1e9) == MOST
 
 

@@ -15,7 +15,7 @@ from .strips import in_order
 from .target import Target
 from .vocabulary import weight
 
-WORTH = 10.0  # microseconds: below, one thread does it
+WORTH = 5.0  # microseconds: below, one thread does it
 GRAIN = 5.0  # microseconds of a chunk at least
 MOST = 48  # chunks
 CLOCK = 3.5e3  # cycles in a microsecond

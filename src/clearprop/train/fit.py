@@ -138,7 +138,7 @@ def fit(
     }
     setup = Setup(model, train, loss, optimizer, batch_size)
     made = (settings, stopped, preprocessing, cause, setup)
-    return Run(keeper.model, keeper.history, int(seed), *made)
+    return Run(keeper.model(last, stopped), keeper.history, int(seed), *made)
 
 
 def _consume(
@@ -165,7 +165,7 @@ def _consume(
                 continue
             row = tally.row(step)
             if held is not None:
-                row |= evaluate(step.model, held, loss, measures, "val_")
+                row |= evaluate(step.view(), held, loss, measures, "val_")
             show.epoch(row)
             if keeper.epoch(row, step):
                 stopped = "early stopping"
@@ -176,11 +176,8 @@ def _consume(
             tally = Tally(measures)
     except KeyboardInterrupt:
         stopped = "interrupted"
-        if step is not None and (keeper.stopping is None or keeper.model is None):
-            keeper.model = step.model
     finally:
         each.close()
-    keeper.finish()
     return stopped, step
 
 

@@ -44,32 +44,41 @@ class Tally:
 
 
 class Keeper:
-    """The history so far, and the model to return: the last one, or the best if early stopping looks for it."""
+    """The history so far, and the model to return: the last one, or the best if early stopping looks for it.
+
+    Nothing is copied unless early stopping asks for it. If the training fails, the last good model is made again.
+    """
 
     def __init__(self, model: Any, stopping: EarlyStopping | None) -> None:
-        self.model, self.stopping = model, stopping
+        self.start, self.stopping = model, stopping
         self.finite = all_finite(model)  # else what is not finite belongs to it
         self.history: dict[str, list[float]] = {}
         self.best: float | None = None
         self.best_model: Any = None
         self.waited = 0
+        self.good = 0  # updates done at the end of the last epoch
 
     def epoch(self, row: dict[str, float], step: Step) -> bool:
         """Take in an epoch, at its last step; return whether to stop."""
         for name, value in row.items():
             self.history.setdefault(name, []).append(value)
-        self.model = None  # its memory is free for the next
-        self.model = step.model
+        self.good = step.number
         if self.stopping is None:
             return False
         value = self.stopping.read(row)
         if self.stopping.better(value, self.best):
-            self.best, self.best_model, self.waited = value, self.model, 0
+            self.best_model = None  # its memory is free for the next
+            self.best, self.best_model, self.waited = value, step.model, 0
         else:
             self.waited += 1
         return self.waited >= self.stopping.patience
 
-    def finish(self) -> None:
-        """Go back to the best model, if one was looked for."""
+    def model(self, step: Step | None, stopped: str) -> Any:
+        """Return the model to keep of a training that ended with this step."""
+        if step is None:
+            return self.start
         if self.best_model is not None:
-            self.model = self.best_model
+            return self.best_model
+        if stopped == "not finite":
+            return step.earlier(self.good) if self.good else self.start
+        return step.view()

@@ -80,6 +80,10 @@ class Journal:
         self.advance(stepper, start, number)
         return stepper
 
+    def model(self, number: int) -> Any:
+        """Return the model after so many steps, to the same bits."""
+        return self.state(number).model()
+
     def advance(self, stepper: Stepper, done: int, number: int) -> None:
         """Let a stepper that has done so many steps go on up to a number."""
         while done < number:

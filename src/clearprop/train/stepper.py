@@ -76,16 +76,12 @@ class Stepper(ABC):
         return [np.asarray(leaf) for leaf in tree.leaves((self.given, self.optimizer.init(self.given)))]
 
     def model(self) -> Any:
-        """Return the model now, a copy."""
-        return self._values(range(self.parameters))[0]
+        """Return the model as it is now; steps change its arrays."""
+        return tree.unflatten(self.form, self.leaves)[0]
 
     def state(self) -> Any:
         """Return the optimiser's state now, a copy."""
-        return self._values(range(self.parameters, len(self.leaves)))[1]
-
-    def _values(self, copied: range) -> Any:
-        """Return the pair of both with copies of these leaves."""
-        return tree.unflatten(self.form, [a.copy() if i in copied else a for i, a in enumerate(self.leaves)])
+        return tree.map(np.array, tree.unflatten(self.form, self.leaves)[1])
 
     @property
     def rate(self) -> float:

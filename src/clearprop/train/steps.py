@@ -18,6 +18,7 @@ import numpy as np
 from ..api import value_and_grad
 from ..api.compiled import native_code
 from ..api.inside import Inside, says_inside
+from ..core import tree
 from ..core.errors import DataError, SettingError
 from ..core.types import Array
 from ..nn.context import INFERENCE, Context, apply
@@ -74,8 +75,9 @@ class Step:
     rows: int
     loss: float
     rate: float
-    take_model: Callable[[], Any]  # copies it, when somebody asks
-    take_state: Callable[[], Any]
+    view: Callable[[], Any]  # the model as it is now, not copied: the next step changes it
+    take_state: Callable[[], Any]  # copies it, when somebody asks
+    earlier: Callable[[int], Any]  # the model after so many updates, made again
     prediction: Any = None
     target: Any = None
     losses: Any = None
@@ -86,7 +88,7 @@ class Step:
     @cached_property
     def model(self) -> Any:
         """The model after the update."""
-        return self.take_model()
+        return tree.map(np.array, self.view())
 
     @cached_property
     def state(self) -> Any:
@@ -222,8 +224,8 @@ def mini_batches(
             start, number = start + len(taken), number + len(losses)
             target = None if pause and predictions is None else data.y[taken]
             loss = float(np.mean(losses))
-            take = (stepper.model, stepper.state)
-            step = Step(epoch, number, start / n, len(taken), loss, rate, *take, predictions, target, losses)
+            ways = (stepper.model, stepper.state, journal.model)
+            step = Step(epoch, number, start / n, len(taken), loss, rate, *ways, predictions, target, losses)
             step.examine = partial(_replayed, journal, number)
             if not step.sound and journal.failed is None:
                 journal.failed = number
@@ -258,11 +260,10 @@ def full_batch(
     """
     first: list[bool] = []  # whether the first loss and gradient were finite
 
-    def step_at(number: int, model: Any, value: float) -> Step:
+    def step_at(number: int, model: Any, value: float, before: Any) -> Step:
         prediction = apply(model, data.x, INFERENCE) if keep_predictions else None
-        step = Step(
-            number, number, 1.0, len(data), float(value), 1.0, partial(_same, model), dict, prediction, data.y
-        )
+        ways = (lambda: model, dict, lambda number: before)
+        step = Step(number, number, 1.0, len(data), float(value), 1.0, *ways, prediction, data.y)
         step.examine = partial(_of_cost, loss, model, data, noise)
         return step
 
@@ -276,13 +277,14 @@ def full_batch(
         first.append(bool(np.isfinite(value)) and all_finite(gradient))
         return value, gradient
 
-    number = 0
+    number, before = 0, model
     for number, (new, value) in enumerate(optimizer.iterate(noted, model), start=1):
-        yield step_at(number, new, value)
+        yield step_at(number, new, value, before)
+        before = new
         if number == epochs:
             return
     if not number and first and not first[0]:
-        yield step_at(1, model, np.nan)
+        yield step_at(1, model, np.nan, model)
 
 
 def _replayed(journal: Journal, number: int) -> Cause | None:
@@ -296,10 +298,6 @@ def _of_cost(loss: Loss, model: Any, data: Samples, noise: Array) -> Cause | Non
 
     context = Context(training=True, rng=noise)
     return cause_of_cost(loss, model, data.x, data.y, data.weight, context)
-
-
-def _same(model: Any) -> Any:
-    return model
 
 
 def _inside(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Inside:

@@ -162,7 +162,8 @@ class Experiments:
 
 
 def _matrices(model: Any) -> dict[str, np.ndarray[Any, Any]]:
-    return {name: np.asarray(leaf) for name, leaf in tree.named_leaves(model) if np.ndim(leaf) > 1}
+    """Return copies of the matrices of a model."""
+    return {name: np.array(leaf) for name, leaf in tree.named_leaves(model) if np.ndim(leaf) > 1}
 
 
 def fresh(part: Any, rng: Any) -> Any:

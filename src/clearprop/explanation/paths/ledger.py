@@ -24,6 +24,7 @@ from ...core.types import is_float
 from ..layers import Layer
 from ..record import Record
 from .edges import Floats
+from .entries import Path
 from .names import Names
 from .stretches import Stretches, stretches
 
@@ -31,53 +32,6 @@ COMPLETE = 10_000
 """Paths up to which all are written down if all are asked for."""
 
 DETAILS = ("layers", "operations")
-
-
-@dataclass(frozen=True)
-class Factor:
-    """One partial derivative on a path.
-
-    Attributes
-    ----------
-    above, below : str
-        ∂above/∂below: ``"z²[0]"``, ``"a¹[0]"``.
-    value : float
-    means : str
-        What the number is, where that is known: ``"W²[0,0]"``, ``"sigmoid′(z²[0])"``; else "".
-    """
-
-    above: str
-    below: str
-    value: float
-    means: str = ""
-
-    @property
-    def symbol(self) -> str:
-        """∂above/∂below."""
-        return f"∂{self.above}/∂{self.below}"
-
-
-@dataclass(frozen=True)
-class Path:
-    """One way from an element to the loss.
-
-    Attributes
-    ----------
-    stops : tuple of str
-        What lies on it, from the element to L.
-    factors : tuple of Factor
-        One for each step.
-    product : float
-        Of the factors: what this path adds to the gradient.
-    """
-
-    stops: tuple[str, ...]
-    factors: tuple[Factor, ...]
-    product: float
-
-    def __str__(self) -> str:
-        numbers = " · ".join(f"{factor.value:.6g}" for factor in self.factors)
-        return f"{' → '.join(self.stops)}\n    {numbers} = {self.product:+.6g}"
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .ledger import Ledger, Path
+    from .entries import Path
+    from .ledger import Ledger
 
 _IN_FULL = 4
 """Paths up to which each factor has a line of its own."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,9 +10,7 @@ from ...core.graph import Atom, Const, Eqn, Var
 from ...core.lowering import Contract, View
 from ..layers import Layer, letter, lowered, raised
 from ..record import Record, X
-
-if TYPE_CHECKING:
-    from .ledger import Factor, Path
+from .entries import Factor, Path
 
 
 class Names:
@@ -53,8 +50,6 @@ class Names:
         self, steps: Sequence[tuple[Var, int]], factors: Sequence[float], product: float, full: bool
     ) -> Path:
         """Return a path; unless in full, without values that have no name and a factor of 1 before or behind them."""
-        from .ledger import Factor, Path
-
         kept: list[tuple[Var, int]] = [steps[0]]
         found: list[Factor] = []
         value, means = 1.0, ""

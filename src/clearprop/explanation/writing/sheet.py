@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+_CELL = "padding:2px 10px;border-bottom:1px solid #ccc"
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -118,8 +120,8 @@ def _single_spaced(lines: list[str]) -> Iterator[str]:
 
 
 def _table(grid: Grid) -> Iterator[str]:
-    number = ' style="text-align:right;font-variant-numeric:tabular-nums"'
-    yield "<table>"
+    number = f' style="{_CELL};text-align:right;font-variant-numeric:tabular-nums"'
+    yield '<table style="border-collapse:collapse;margin-bottom:1em">'
     if grid.title:
         yield f'<caption style="text-align:left">{html.escape(grid.title)}</caption>'
     header = "".join(f'<th scope="col"{number}>{html.escape(name)}</th>' for name in grid.header)
@@ -127,7 +129,7 @@ def _table(grid: Grid) -> Iterator[str]:
     yield "<tbody>"
     for row in grid.rows:
         cells = [
-            f'<th scope="row">{html.escape(cell)}</th>'
+            f'<th scope="row" style="{_CELL}">{html.escape(cell)}</th>'
             if place < grid.names
             else f"<td{number}>{html.escape(cell)}</td>"
             for place, cell in enumerate(row)
