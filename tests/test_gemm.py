@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clearprop.compile import blocking
 from clearprop.compile.engine import Native, machine
 from clearprop.compile.epilogue import Epilogue
 from clearprop.compile.gemm import SLICE, Layout, product
@@ -84,7 +85,7 @@ class Compiled:
         )
         for name in (self.made.name, self.made.pack, self.made.slice):
             module.functions[name] = module.functions[name].replace("define internal", "define")
-        self.native = Native(module.text(), target)
+        self.native, self.names = Native(module.text(), target), list(module.functions)
         self.operands = [x.ctypes.data for x in (a, b, c)]
 
     def memory(self, size):
@@ -208,6 +209,24 @@ def test_the_cut_does_not_change_a_bit(target, m, n, k, orders, with_epilogue):
         c[...] = np.nan
         compiled.in_slices([cuts[i] for i in rng.permutation(len(cuts))], c, bias)
         np.testing.assert_array_equal(c.view(np.int32), whole.view(np.int32))
+
+
+@targets
+@pytest.mark.parametrize("with_epilogue", [False, True])
+@pytest.mark.parametrize(("m", "n", "k", "orders"), [(1100, 160, 300, "CFC"), (1100, 200, 900, "CFC")])
+def test_asking_for_the_next_panel_changes_no_bit(monkeypatch, target, m, n, k, orders, with_epilogue):
+    rng, found = np.random.default_rng(1), []
+    a, b = (fill(np.empty(s, np.float32, o), rng) for s, o in zip(((m, k), (k, n)), orders, strict=False))
+    bias = fill(np.empty(n, np.float32), rng)
+    for least in (0, 1 << 40):
+        monkeypatch.setattr(blocking, "FOLLOW", least)
+        with Fence() as fence:
+            c = fence.array((m, n), DTYPES[0], orders[2])
+            compiled = Compiled(target, a, b, c, through(target, c, LIGHT) if with_epilogue else None)
+            assert any("_follows" in name for name in compiled.names) == (least == 0)
+            compiled(c, bias)
+            found.append(c.copy())
+    np.testing.assert_array_equal(found[0].view(np.int32), found[1].view(np.int32))
 
 
 # ---- epilogues

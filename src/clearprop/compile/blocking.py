@@ -26,6 +26,7 @@ DISTANT = 4 * 1024 * 1024  # bytes of copies from which on no cache has them whe
 ROUND = 1024  # rows of A, at most, that pass a group of panels
 LONG = 64  # terms of a sum, at least, for which kernels ask for memory
 LARGE = 512 * 1024  # bytes of C that the second cache holds anyway
+FOLLOW = 1024 * 1024  # bytes of panels, or more: the second cache has lost the next one when its turn comes
 MANY = 8  # panels, at least, so that they can be shared out without cutting rows,
 EVEN = (4, 6)  # or so many
 DEPTH = 3200  # bytes of a row of A that a tile goes through before it is put down
@@ -343,6 +344,11 @@ class Plan:
     def asks(self) -> bool:
         """Whether kernels ask for the memory of the next tile: C is not at hand, and they are not too short for it."""
         return self.depth >= LONG and self.m * self.n * self.dtype.itemsize > LARGE
+
+    def follows(self, panels: Panels) -> bool:
+        """Whether kernels ask for the next of these panels, so that the first tile that passes it need not wait."""
+        several = panels.stop - panels.first > 1 and not (self.near or panels.in_place)
+        return several and self.shared * self.dtype.itemsize >= FOLLOW
 
     def straight(self, panels: Panels) -> bool:
         """Whether kernels write these panels' results to C themselves."""

@@ -16,6 +16,7 @@ from .addresses import Part
 from .blocking import Layout, Panels, Plan, Rows, plan
 from .copies import Copies
 from .epilogue import Epilogue
+from .microkernel import BYTE
 from .target import Target
 from .text import Function, Module, Value
 from .tile_steps import tile_steps
@@ -132,7 +133,8 @@ def product(
     )
 
 
-_Call = Callable[[Value, Value | int, Value], None]
+_Call = Callable[[Value, Value | int, Value, str], None]
+_Each = tuple[Panels, _Call, Callable[[Value, Value], str]]
 
 
 class _Writer(Copies):
@@ -212,7 +214,7 @@ class _Writer(Copies):
 
                     def tile(t: Value, rows: Rows = rows, call: _Call = call) -> None:
                         row = self.row(f, rows, t)
-                        self.each(f, p, end, lambda q: call(row, self.column(f, panels, q), place(q)))
+                        self.each(f, p, end, lambda q: call(row, self.column(f, panels, q), place(q), ""))
 
                     self.each(f, start, stop, tile)
 
@@ -264,14 +266,15 @@ class _Writer(Copies):
         if not self.cut.reads_a:
             self.copy_a(f, part)
         for panels in self.cut.panels:
-            call = self.tile(f, part, panels)
+            each = (panels, self.tile(f, part, panels), self.following(f, part, panels))
 
-            def panel(p: Value, _: list[Value], panels: Panels = panels, call: _Call = call) -> list[Value]:
+            def panel(p: Value, _: list[Value], each: _Each = each) -> list[Value]:
+                panels, call, ahead = each
                 column = self.column(f, panels, p)
                 b = self.panel_of_b(f, part, panels, p, column)
 
                 def one(t: Value, _: list[Value]) -> list[Value]:
-                    call(self.row(f, part.rows, t), column, b)
+                    call(self.row(f, part.rows, t), column, b, ahead(t, b))
                     return []
 
                 f.loop(part.start, part.end, 1, [], one)
@@ -279,6 +282,21 @@ class _Writer(Copies):
 
             left, right = self.panels_of(f, panels)
             f.loop(left, right, 1, [], panel)
+
+    def following(self, f: Function, part: Part, panels: Panels) -> Callable[[Value, Value], str]:
+        """Return what gives a kernel its part of the next panel, from the tile's number and where this panel is."""
+        if not self.cut.follows(panels):
+            return lambda t, b: ""
+        row = Value(str(panels.width * self.cut.dtype.itemsize), "i64")
+        pace = f.integer("add", f.integer("udiv", row, f.integer("sub", part.end, part.start)), 1)
+        own = f.integer("mul", pace, part.terms)
+
+        def ahead(t: Value, b: Value) -> str:
+            following = f.at(b, panels.width * self.cut.long, self.cut.dtype)
+            place = f.at(following, f.integer("mul", f.integer("sub", t, part.start), own), BYTE)
+            return f", {place}, {pace}"
+
+        return ahead
 
     def tile(self, f: Function, part: Part, panels: Panels) -> _Call:
         """Return what writes the work on one tile, given its row, its column and where its panel of B is."""
@@ -289,7 +307,7 @@ class _Writer(Copies):
         count = part.terms.name if isinstance(part.terms, Value) else part.terms
         final = str(part.final or Value("true", "i1"))
 
-        def call(row: Value, column: Value | int, b: Value) -> None:
+        def call(row: Value, column: Value | int, b: Value, further: str) -> None:
             a, lda = self.tile_of_a(f, part, row)
             if straight:
                 to, ldt = self.affine(f, Value("%C", "ptr"), (row, cut.c.row), (column, 1)), cut.c.row
@@ -311,7 +329,7 @@ class _Writer(Copies):
             ldb = cut.b.column if cut.dotted else cut.b.row if panels.in_place else panels.width
             arguments = (
                 f"{a}, i64 {lda}, {b}, i64 {ldb}, i64 {count}, {to}, i64 {ldt}, {part.more}, i64 {lanes}, "
-                f"{f.at(to, onward, cut.dtype) if cut.asks else to}"
+                f"{f.at(to, onward, cut.dtype) if cut.asks else to}{further}"
             )
             more = f", {place}, {final}" if steps.finishes else ""
             f.do(f"call void @{steps.kernel}({arguments}{more})")

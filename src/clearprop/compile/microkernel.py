@@ -15,6 +15,7 @@ from .target import Target
 from .text import SUFFIXES, Function, Module, Value, memory_type
 
 LINE = 64  # bytes of a cache line
+BYTE = np.dtype(np.uint8)  # what some distances are counted in
 ARGUMENTS = (
     ("ptr", "A"),  # first element of the tile's first row
     ("i64", "lda"),  # elements from row to row, or from k to k if A is `across`
@@ -26,6 +27,10 @@ ARGUMENTS = (
     ("i1", "more"),  # whether to add to what T holds
     ("i64", "lanes"),  # lanes of the last vector that exist, if `masked`
     ("ptr", "next"),  # where the next tile goes, if it `asks`
+)
+FOLLOWS = (
+    ("ptr", "ahead"),  # this tile's part of the next panel of B
+    ("i64", "pace"),  # bytes of it that it asks for in each round
 )
 
 
@@ -44,6 +49,8 @@ class Tile:
         Whether the last vector has lanes that must neither be read nor written.
     asks : bool
         Whether it asks for the memory where the next tile goes, while it sums.
+    follows : bool
+        Whether it asks for a part of the next panel of B; it then has the arguments `FOLLOWS` too.
     """
 
     dtype: np.dtype[np.floating]
@@ -52,13 +59,15 @@ class Tile:
     across: bool
     masked: bool = False
     asks: bool = False
+    follows: bool = False
 
     @property
     def name(self) -> str:
         """The kernel's name, which says all of this."""
         kind = SUFFIXES[memory_type(self.dtype)]
         name = f"tile_{kind}_{self.rows}x{self.vectors}"
-        return f"{name}{'_across' * self.across}{'_masked' * self.masked}{'_asks' * self.asks}"
+        asking = f"{'_asks' * self.asks}{'_follows' * self.follows}"
+        return f"{name}{'_across' * self.across}{'_masked' * self.masked}{asking}"
 
 
 def accumulators(target: Target) -> int:
@@ -77,14 +86,13 @@ Finish = Callable[[Function, list[list[Value]], "Value | None"], None]
 """Writes what becomes of rows of sums; of each row's last vector only the lanes of the mask exist, if there is one."""
 
 FINISHED = (
-    *ARGUMENTS,
     ("ptr", "table"),
     ("i64", "batch"),
     ("i64", "row"),
     ("i64", "column"),
     ("i1", "final"),
 )
-"""What a kernel with a finish gets: where its tile is in C, and whether its sums are complete then."""
+"""What a kernel with a finish gets too: where its tile is in C, and whether its sums are complete then."""
 
 
 def kernel(module: Module, target: Target, tile: Tile, name: str = "", finish: Finish | None = None) -> str:
@@ -100,7 +108,8 @@ def kernel(module: Module, target: Target, tile: Tile, name: str = "", finish: F
 
 class _Kernel:
     def __init__(self, module: Module, target: Target, tile: Tile, name: str, finish: Finish | None) -> None:
-        self.f, self.finish = Function(module, name, FINISHED if finish else ARGUMENTS), finish
+        arguments = [*ARGUMENTS, *(FOLLOWS if tile.follows else ()), *(FINISHED if finish else ())]
+        self.f, self.finish = Function(module, name, arguments), finish
         self.target, self.tile = target, tile
         self.element = memory_type(tile.dtype)
         self.lanes = target.lanes(tile.dtype.itemsize)
@@ -115,6 +124,8 @@ class _Kernel:
             heads, row, sums = now[: len(offsets)], now[len(offsets)], now[len(offsets) + 1 :]
             if self.tile.asks:
                 self.ask(k)
+            if self.tile.follows:
+                f.prefetch(f.at(Value("%ahead", "ptr"), f.integer("mul", k, Value("%pace", "i64")), BYTE))
             sums = self.step(heads, row, sums, offsets)
             step = Value("%lda", "i64") if self.tile.across else 1
             return [
