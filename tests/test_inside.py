@@ -408,15 +408,20 @@ def test_the_clock_is_right() -> None:
     def work(x: Any) -> Any:
         return np.sum(np.tanh(x) + np.exp(x))
 
-    x, compiled_work, walls = normal(1500, 1500), cp.jit(work), []
-    for _ in range(9):
-        begun = time.perf_counter()
-        compiled_work(x)
-        walls.append((time.perf_counter() - begun) * 1e6)
-    usual = float(np.median(walls))
-    found = cp.profile(work, x, seconds=0.2)
-    assert usual / 4 < sum(r.time for r in found.rows) < 4 * usual, "as another clock says"
-    assert usual / 4 < found.time < 4 * usual
+    x, compiled_work = normal(1500, 1500), cp.jit(work)
+
+    def agree() -> bool:
+        walls = []
+        for _ in range(9):
+            begun = time.perf_counter()
+            compiled_work(x)
+            walls.append((time.perf_counter() - begun) * 1e6)
+        usual = float(np.median(walls))
+        found = cp.profile(work, x, seconds=0.2)
+        kernels = sum(r.time for r in found.rows)
+        return usual / 4 < kernels < 4 * usual and usual / 4 < found.time < 4 * usual
+
+    assert any(agree() for _ in range(5)), "no attempt agrees with another clock: a busy machine spoils some"
 
 
 @pytest.mark.skipif(not supported(), reason="threads wait on Linux' futex")
