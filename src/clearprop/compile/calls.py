@@ -94,7 +94,7 @@ class Call:
                 table[slot] = address(over)
         function(self._where)
         if not large:
-            return [memory.copy() for _, _, memory in self._outputs]  # type: ignore[union-attr]  # all are small
+            return [memory.copy() for _, _, memory in self._outputs if memory is not None]  # all are small
         rest = iter(large)
         return [next(rest) if memory is None else memory.copy() for _, _, memory in self._outputs]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from ..core.errors import SettingError
 from ..core.traced import Traced
 from ..nn.context import Context
 from .answers.methods import Answers
-from .layers import Layer, layers_of, parameter, quantity
+from .layers import parameter, quantity
 from .quantity import Quantity
 from .record import Record, X, record
 
@@ -43,7 +42,8 @@ class Explanation(Answers):
     @property
     def loss(self) -> float:
         """L, of the whole batch; a fraction if the explanation is exact."""
-        return self.record.value(self.record.graph.outputs[0]).item()  # type: ignore[no-any-return]  # a number
+        number: float = self.record.value(self.record.graph.outputs[0]).item()
+        return number
 
     @property
     def terms(self) -> Quantity:
@@ -55,11 +55,6 @@ class Explanation(Answers):
     def prediction(self) -> Quantity:
         """What the model gave: float[n, ...]."""
         return quantity(self.record, "prediction", "ŷ", self.record.prediction)
-
-    @cached_property
-    def layers(self) -> tuple[Layer, ...]:
-        """The layers, in order."""
-        return layers_of(self.record)
 
     def __getitem__(self, name: str) -> Any:
         """Return a layer, ``"layers.0"``, or one of its quantities, ``"layers.0.z"``; or "x", "prediction".

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
-from ..layers import Layer, parameter
+from ..layers import Layer, layers_of, parameter
 from ..quantity import Quantity
 from ..record import Record, X
 
@@ -26,10 +27,10 @@ class Answers:
 
     record: Record
 
-    @property
+    @cached_property
     def layers(self) -> tuple[Layer, ...]:
         """The layers, in order."""
-        raise NotImplementedError  # an Explanation has them
+        return layers_of(self.record)
 
     def blame(self, k: int = 5) -> Blame:
         """Return each sample's share of L and each neuron's share of its layer's error; print it to see them.

@@ -11,6 +11,7 @@ import numpy as np
 from ... import losses
 from ...core import tree
 from ...core.errors import SettingError
+from ...core.interpret import read
 from ...ops import activations
 from ..layers import Layer
 from ..record import Record, X, record
@@ -321,7 +322,7 @@ def after(now: Record, rate: Any) -> Any:
     from ..exact import run
 
     found = run(now.graph, [*moved, now.value(now.inputs[X])])
-    return found[now.graph.outputs[0]].item()  # type: ignore[index]  # a variable
+    return np.asarray(read(found, now.graph.outputs[0])).item()
 
 
 def _exponential(part: Part) -> Row:
