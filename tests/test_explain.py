@@ -202,8 +202,8 @@ def test_explaining_changes_nothing() -> None:
         "backend": "numpy",
     }
     plain = cp.fit(model, (X, LABELS), **how)
-    again = cp.fit(model, (X, LABELS), **how)
     cp.explain(plain.model, cp.losses.cross_entropy, X, LABELS)
+    again = cp.fit(model, (X, LABELS), **how)
     for one, two in zip(cp.tree.leaves(plain.model), cp.tree.leaves(again.model), strict=True):
         np.testing.assert_array_equal(one, two)
 
@@ -255,7 +255,7 @@ def test_mistakes(name: str) -> None:
 
 def test_an_observed_model_computes_the_same_and_is_known_to_nobody() -> None:
     model, calls = Twice(inner=nn.Dense(3, 3, rng=0), scale=np.ones(3)), []
-    modules = dict(cp.tree.MODULES) if hasattr(cp.tree, "MODULES") else {}
+    modules = dict(cp.tree.MODULES)
     copy = observed(model, calls)
     np.testing.assert_array_equal(copy(X), model(X))
     assert calls == []  # nothing is traced
@@ -268,7 +268,7 @@ def test_an_observed_model_computes_the_same_and_is_known_to_nobody() -> None:
         ("", False),
     ]
     assert all(isinstance(call, Call) and call.stop > call.start for call in calls)
-    assert not hasattr(cp.tree, "MODULES") or modules == cp.tree.MODULES
+    assert modules == cp.tree.MODULES
 
 
 def test_containers_of_all_kinds_are_observed() -> None:
