@@ -49,7 +49,7 @@ def emit_product(frame: Frame, target: Target, kernel: Contraction, name: str) -
     folds = kernel.loop is not None and bool(kernel.loop.folds)
     if kernel.loop and folds:
         begin_folds(frame.f, target, kernel.loop, frame.address)
-    blocks = product_cut(made, time, rows=not folds)
+    blocks = None if kernel.apart else product_cut(made, time, rows=not folds)
     if blocks is not None:
         return _shared(frame, kernel, made, blocks, count)
     chunks = min(wanted(time * count), count)
