@@ -89,7 +89,7 @@ def test_bits_do_not_depend_on_the_number_of_threads(name):
 @pytest.mark.parametrize("name", [n for n in CASES if n != "sum of all"])
 def test_the_cases_are_cut(name):
     function, *args = CASES[name]
-    assert Program(cp.make_graph(function)(*args))._each_further >= 0
+    assert Program(cp.make_graph(function)(*args))._code().cut
 
 
 def test_a_sum_of_all_and_small_work_stay_whole():
