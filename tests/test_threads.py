@@ -153,7 +153,7 @@ def test_small_work_is_not_cut():
 @pytest.mark.parametrize("own", ["", "near", "copies"])
 def test_blocks_cover_a_product(tiles, panels, own):
     copied = {own: True} if own else {}
-    made = Product("p", "p_pack", "p_slice", tiles, panels, panels * 10**6, 64, 14, 32, **copied)
+    made = Product("p", "p_pack", "p_slice", tiles, panels, panels, panels * 10**6, 64, 14, 32, **copied)
     cut = product_cut(made, 1000.0)
     most = panels * max(1, tiles * 14 // TALL) if own == "near" else tiles * panels
     if most == 1:
