@@ -56,6 +56,13 @@ CASES = {
     ),
     "batch of large": (product, normal(2, 2, 150, 300), normal(2, 2, 300, 170)),
     "broadcast batch": (product, normal(50, 40, 60), normal(60, 40)),
+    "panels in rounds": (lambda x, y: x @ y.T, normal(60, 1300), normal(100, 1300)),
+    "batch in rounds": (lambda x, y: x @ np.swapaxes(y, 1, 2), normal(3, 140, 600), normal(3, 333, 600)),
+    "sums of rounds": (
+        lambda x, y: (d := np.maximum(x @ y.T, 0), np.sum(d, 0)),
+        normal(1200, 700),
+        normal(600, 700),
+    ),
     "one axis": (lambda x: np.exp(x) * x, normal(300_007)),
     "one axis of doubles": (np.tanh, normal(100_003, dtype="f8")),
     "two axes": (lambda x, y: np.exp(x) + y, normal(500, 301), normal(301)),
@@ -89,7 +96,7 @@ def test_bits_do_not_depend_on_the_number_of_threads(name):
 @pytest.mark.parametrize("name", [n for n in CASES if n != "sum of all"])
 def test_the_cases_are_cut(name):
     function, *args = CASES[name]
-    assert Program(cp.make_graph(function)(*args))._each_further >= 0
+    assert Program(cp.make_graph(function)(*args))._code().cut
 
 
 def test_a_sum_of_all_and_small_work_stay_whole():
@@ -153,7 +160,7 @@ def test_small_work_is_not_cut():
 @pytest.mark.parametrize("own", ["", "near", "copies"])
 def test_blocks_cover_a_product(tiles, panels, own):
     copied = {own: True} if own else {}
-    made = Product("p", "p_pack", "p_slice", tiles, panels, panels * 10**6, 64, 14, 32, **copied)
+    made = Product("p", "p_pack", "p_slice", tiles, panels, panels, panels * 10**6, 64, 14, 32, **copied)
     cut = product_cut(made, 1000.0)
     most = panels * max(1, tiles * 14 // TALL) if own == "near" else tiles * panels
     if most == 1:
