@@ -1,6 +1,7 @@
 """Threads: the same bits for any number of them, how many there are, and that nothing makes them hang or crash."""
 
 import os
+import platform
 import subprocess
 import sys
 import textwrap
@@ -290,12 +291,15 @@ def test_workers_come_when_needed_and_go_when_fewer_are_asked_for():
     assert len(workers()) == 1
 
 
-def test_workers_take_their_part():
+@pytest.mark.parametrize("shunned", [False, True])
+def test_workers_take_their_part(shunned):
+    """At once, or of what is left when the time is over for which the caller works alone."""
     import ctypes
 
     from clearprop.compile.engine import Native
 
     counted = Native("""
+        declare i64 @llvm.readcyclecounter()
         define void @chunk(ptr %table, i64 %number, i64 %who, i64 %extra) {
         entry:
           %place = getelementptr i64, ptr %table, i64 %who
@@ -310,18 +314,22 @@ def test_workers_take_their_part():
         out:
           ret void
         }
-        define void @run(ptr %block, ptr %table) {
+        define void @run(ptr %block, ptr %table, ptr %shunned, i64 %ticks) {
           %dispatch = load ptr, ptr %block
+          %now = call i64 @llvm.readcyclecounter()
+          %until = add i64 %now, %ticks
+          store i64 %until, ptr %shunned
           call void %dispatch(ptr %block, ptr @chunk, ptr %table, i64 50, i64 0)
           ret void
         }""")
-    run = counted.function("run", ctypes.c_uint64, ctypes.c_void_p)
+    run = counted.function("run", ctypes.c_uint64, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_int64)
     table = (ctypes.c_int64 * 2)()
+    ticks = claiming.LEAST[platform.machine()] if shunned else 0
     cp.set_threads(2)
     for _ in range(200):
         with team.borrow() as members:
             assert members.size == 2
-            run(members.address, table)
+            run(members.address, table, members.address + claiming.SHUNNED, ticks)
     assert sum(table) == 200 * 50
     assert table[1] > 0
 
