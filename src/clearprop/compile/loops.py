@@ -9,6 +9,7 @@ import numpy as np
 
 from .kernels import STATUS, Access, Apply, Folded, Load, Loop, Node, Number, Store
 from .nest import Axis, accesses, nest
+from .packing import pieces
 from .specials import note_failure
 from .target import Target
 from .text import Function, Value, value_type
@@ -68,6 +69,7 @@ class _Emitter:
         self.part = part
         self.f, self.target, self.loop, self.address = function, target, loop, address
         self.axes = nest(loop)
+        self.read = {node.access.buffer.type for node in loop.nodes if isinstance(node, Load)}
         self.inner = self.axes[-1]
         self.order = {id(access): i for i, access in enumerate(accesses(loop))}
         self.bases = [function.at(address(a), a.layout.offset, a.buffer.type.dtype) for a in accesses(loop)]
@@ -353,9 +355,19 @@ class _Emitter:
         axis: Axis,
         values: dict[tuple[int, int], Value],
     ) -> None:
-        n = self._index(store.access)
-        value, dtype = self._value(store.node, lanes, values), store.access.buffer.type.dtype
-        self._write(value, pointers[n], dtype, axis.strides[n])
+        n, type = self._index(store.access), store.access.buffer.type
+        value, dtype = self._value(store.node, lanes, values), type.dtype
+        if axis.strides[n] == 1 and self._mask(lanes) and type in self.read:
+            self._in_pieces(value, pointers[n], dtype)
+        else:
+            self._write(value, pointers[n], dtype, axis.strides[n])
+
+    def _in_pieces(self, value: Value, pointer: Value, dtype: np.dtype[Any]) -> None:
+        """Write the lanes that exist, by whole vectors: if the array is read too, no load waits for a masked store."""
+        for first, length in pieces(self.count, value.lanes):
+            lanes = range(first, first + length)
+            part = self.f.shuffle(value, value, lanes) if length > 1 else self.f.lane(value, first)
+            self.f.store(part, self.f.at(pointer, first, dtype), dtype)
 
     def _write(self, value: Value, pointer: Value, dtype: np.dtype[Any], stride: int) -> None:
         mask = self._mask(value.lanes)
