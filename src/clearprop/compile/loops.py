@@ -13,9 +13,10 @@ from .packing import pieces
 from .specials import note_failure
 from .target import Target
 from .text import Function, Value, value_type
-from .vocabulary import compute, convert, refused
+from .vocabulary import chained, compute, convert, refused
 
 FEW = 4  # vectors that are written one after the other instead of in a loop
+ABREAST = 4  # vectors that long functions compute as one, so that none waits for its own last instruction
 
 Addresses = Callable[[Access], Value]
 """From an access to the address of its buffer's first element."""
@@ -37,7 +38,7 @@ def emit_range(
 ) -> None:
     """Write a loop kernel from `first` to `last` (exclusive) of its axis at this depth, which no fold combines.
 
-    Its folds have begun. On the innermost axis, `first` is a multiple of a vector, and so is `last` unless it
+    Its folds have begun. On the innermost axis, `first` is a multiple of LINE, and so is `last` unless it
     is the end.
     """
     _Emitter(function, target, loop, address, (depth, first, last)).emit()
@@ -76,6 +77,8 @@ class _Emitter:
         fails = any(isinstance(node, Apply) and node.failure for node in loop.nodes)
         self.status = address(STATUS) if fails else None
         self.lanes = self._lanes()
+        chains = any(isinstance(node, Apply) and chained(node.function) for node in loop.nodes)
+        self.wide = self.lanes * (ABREAST if chains else 1)
         self.count = 0  # how many lanes of a piece exist; 0 for all
         self.still: dict[tuple[int, int], Value] = {}  # values that are the same everywhere
         self.fixed: dict[tuple[int, int], Value] = {}  # and those that are along the innermost axis
@@ -112,8 +115,9 @@ class _Emitter:
         for node in nodes:
             if (id(node), 1) not in known:
                 known[id(node), 1] = self._compute(node, pointers, 1, known)
-                if self.axes[-1].length >= self.lanes:
-                    known[id(node), self.lanes] = self.f.spread(known[id(node), 1], self.lanes)
+                for lanes in {self.lanes, self.wide}:
+                    if self.axes[-1].length >= lanes:
+                        known[id(node), lanes] = self.f.spread(known[id(node), 1], lanes)
 
     def _walk(self, depth: int, pointers: list[Value]) -> None:
         axis = self.axes[depth]
@@ -195,13 +199,13 @@ class _Emitter:
     def _innermost(self, axis: Axis, pointers: list[Value]) -> None:
         still = [n for n in self.loop.nodes if id(n) not in self.varying]
         self._settle(dict(self.still), still, pointers)
-        lanes = self.lanes
-        main = axis.length // lanes * lanes
-        tail = self._tail(axis.length - main)
         inside = [f for i, f in enumerate(self.loop.folds) if axis.folded[i]]
+        lanes = self.lanes if inside else self.wide
+        main = axis.length // lanes * lanes
+        tail = self._tail(axis.length - main, lanes)
         start = [self._identity(fold, lanes) for fold in inside]
         sums: list[Value] = []
-        if 0 < main <= FEW * lanes and self._bounds(-1) == (0, axis.length):
+        if 0 < main <= FEW * self.lanes and self._bounds(-1) == (0, axis.length):
             sums = start
             for at in range(0, main, lanes):
                 sums = self._piece(at, lanes, axis, pointers, sums)
@@ -251,12 +255,12 @@ class _Emitter:
         if tail:
             self.f.when(self.f.compare("icmp eq", last, Value(str(axis.length), "i64")), pieces)
 
-    def _tail(self, rest: int) -> list[tuple[int, int]]:
-        """Return how the end of a line is cut: (lanes, how many of them exist)."""
-        if rest > 2 and self.target.vector_bytes >= 64:  # loads and stores some lanes as fast as all
-            return [(1 << (rest - 1).bit_length(), rest)]
-        width, tail = self.lanes, []
+    def _tail(self, rest: int, width: int) -> list[tuple[int, int]]:
+        """Return how the end of a line is cut, shorter than `width`: (lanes, how many of them exist)."""
+        tail: list[tuple[int, int]] = []
         while rest:
+            if 2 < rest < self.lanes and self.target.vector_bytes >= 64:  # some lanes are as fast as all
+                return [*tail, (1 << (rest - 1).bit_length(), rest)]
             width //= 2
             if rest >= width:
                 tail.append((width, width))
