@@ -21,7 +21,7 @@ SHARES = 8  # parts, at least, that blocks are of all tiles, and groups of all p
 FEW = 4  # tiles of a block, or more: each reads all panels anew
 PAIR = 2  # panels of a group, or more: each reads all tiles anew
 DOTS = 16  # rows of dot products at most: each needs a sum for every column
-GROUP = 320 * 1024  # bytes of panels that are copied together
+GROUP = 416 * 1024  # bytes of panels that are copied together
 DISTANT = 4 * 1024 * 1024  # bytes of copies from which on no cache has them when they are read
 ROUND = 1024  # rows of A, at most, that pass a group of panels
 LONG = 64  # terms of a sum, at least, for which kernels ask for memory
@@ -249,16 +249,21 @@ class Plan:
     def near(self) -> bool:
         """Whether panels are copied a part at a time by who needs them: none waits, and they stay in its cache.
 
-        Then rows are not cut, so there must be panels enough to share out, or no rows to cut.
+        Then rows are hardly cut, so there must be panels enough to share out, or no rows to cut.
         """
         alone = self.tile_count == 1 and self.n * self.k * self.dtype.itemsize >= NEAR
         return (
             not self.dotted
-            and self.reads_a
+            and (self.reads_a or self.m <= self.n)
             and not any(p.in_place for p in self.panels)
             and self.m <= ROUND
             and (self.panel_count >= MANY or self.panel_count in EVEN or alone)
         )
+
+    @property
+    def packs_a(self) -> bool:
+        """Whether A is copied first, all of it: then panels of the larger operand are copied by who needs them."""
+        return self.near and not self.reads_a
 
     @property
     def deep(self) -> int:
@@ -297,7 +302,10 @@ class Plan:
 
     @property
     def shared(self) -> int:
-        """Elements of work memory for copies of B."""
+        """Elements of work memory for copies of B, or of all of A."""
+        if self.packs_a:
+            whole = math.ceil(self.k / self.depth) * self.depth
+            return self._aligned((whole if self.interleaved else self.stride) * self.m)
         if self.near:
             return 0
         return self._aligned(
@@ -307,12 +315,12 @@ class Plan:
     @property
     def stride(self) -> int:
         """Elements from row to row of a copy of A that keeps its order: no power of 2."""
-        return self._aligned(self.depth) + 64 // self.dtype.itemsize
+        return self._aligned(self.k if self.packs_a else self.depth) + 64 // self.dtype.itemsize
 
     @property
     def own_a(self) -> int:
         """Elements of scratch memory for a block of A."""
-        if self.reads_a:
+        if self.reads_a or self.packs_a:
             return 0
         rows = min(self.block * self.rows[0].height, self.m)
         return self._aligned(rows * (self.depth if self.interleaved else self.stride))

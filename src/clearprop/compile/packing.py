@@ -53,6 +53,32 @@ def panel(
     return name
 
 
+def panels(
+    module: Module, target: Target, dtype: np.dtype[np.floating], width: int, count: int, apart: int
+) -> str:
+    """Write a function that makes whole panels side by side, `apart` elements from one to the next; return its name.
+
+    It is called as that of `panel`, for contiguous rows of S. It reads each row of all panels at once: memory far
+    away comes sooner if neighbours are asked for together.
+    """
+    name = f"panels_{SUFFIXES[memory_type(dtype)]}_{width}_{count}_{apart}"
+    if name in module.functions:
+        return name
+    f, lanes = Function(module, name, ARGUMENTS), target.lanes(dtype.itemsize)
+
+    def row(_: Value, now: list[Value]) -> list[Value]:
+        source, to = now
+        for i in range(count):
+            for first, length in pieces(width, lanes):
+                value = f.load(f.at(source, i * width + first, dtype), dtype, length)
+                f.store(value, f.at(to, i * apart + first, dtype), dtype)
+        return [f.at(source, Value("%down", "i64"), dtype), f.at(to, width, dtype)]
+
+    f.loop(0, Value("%K", "i64"), 1, [Value("%S", "ptr"), Value("%D", "ptr")], row)
+    f.finish()
+    return name
+
+
 def padded(module: Module, target: Target, dtype: np.dtype[np.floating]) -> str:
     """Write ``D[i, :K] = S[i, :K]`` for rows ``ld`` apart, and return the function's name.
 

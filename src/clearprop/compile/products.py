@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .blocking import Layout as Strides
-from .cutting import Blocks, loop_time, panel_cut, product_cut, product_time, wanted
+from .cutting import Blocks, Groups, loop_time, panel_cut, product_cut, product_time, wanted
 from .epilogue import BATCH, Epilogue
 from .frame import EXTRA, NUMBER, TABLE, WHO, Frame, chunk_function
 from .gemm import Product, product
@@ -184,15 +184,37 @@ def _spread(frame: Frame, kernel: Contraction, made: Product, count: int, step: 
     return Memory(0, own, True)
 
 
-def _shared(frame: Frame, kernel: Contraction, made: Product, blocks: Blocks, count: int) -> Memory:
+def _bounds(f: Function, cut: Blocks | Groups) -> list[Value | int]:
+    """Return the first tile of the chunk with this number, the one after its last, and its panels likewise."""
+    if isinstance(cut, Groups):
+        begin, end = (_begin(f, cut, number) for number in (NUMBER, f.integer("add", NUMBER, 1)))
+        first = f.integer("mul", f.integer("udiv", begin, cut.panels), cut.tiles)
+        left = f.integer("urem", begin, cut.panels)
+        right = f.integer("add", left, f.integer("sub", end, begin))
+        return [first, f.integer("add", first, cut.tiles), left, right]
+    bounds: list[Value | int] = []
+    for index, step in (("udiv", cut.tiles), ("urem", cut.panels)):
+        start = f.integer("mul", f.integer(index, NUMBER, cut.across), step)
+        bounds += [start, f.integer("add", start, step)]
+    return bounds
+
+
+def _begin(f: Function, cut: Groups, number: Value) -> Value:
+    """Return the first panel of a group: those at the ends are large, those between them small."""
+    start, stop = cut.between
+    onward = f.integer("mul", f.integer("sub", number, cut.ends), cut.small)
+    inside = f.call("llvm.smin", f.integer("add", onward, start), Value(str(stop), "i64"))
+    front = f.call("llvm.smin", f.integer("mul", number, cut.large), inside) if cut.ends else inside
+    back = f.integer("mul", f.integer("sub", number, cut.chunks), cut.large)
+    return f.call("llvm.smax", front, f.integer("add", back, cut.parts * cut.panels))
+
+
+def _shared(frame: Frame, kernel: Contraction, made: Product, blocks: Blocks | Groups, count: int) -> Memory:
     """Share out blocks of each product, after its panels."""
     f, chunk = frame.f, chunk_function(frame.f.module, f"{made.name}_chunk")
     inside = frame.within(chunk)
     own = chunk.integer("add", chunk.integer("mul", WHO, made.scratch_bytes), made.work_bytes)
-    bounds: list[Value | int] = []
-    for index, step in (("udiv", blocks.tiles), ("urem", blocks.panels)):
-        start = chunk.integer("mul", chunk.integer(index, NUMBER, blocks.across), step)
-        bounds += [start, chunk.integer("add", start, step)]
+    bounds = _bounds(chunk, blocks)
     matrices = _Matrices(inside, kernel, EXTRA)
     _call(chunk, made.slice, *matrices.all, inside.scratch(), inside.scratch(own), TABLE, EXTRA, *bounds)
     chunk.finish()
@@ -218,7 +240,7 @@ def _copying(frame: Frame, kernel: Contraction, made: Product) -> Callable[[list
 
     def whole(operands: list[Value]) -> None:
         if made.work_bytes:
-            _call(frame.f, made.pack, *operands, 0, made.panels)
+            _call(frame.f, made.pack, *operands, 0, made.pieces)
 
     if cut is None:
         return lambda operands, i: whole(operands)
