@@ -151,7 +151,8 @@ class Plan:
             most = dot_rows(self.target, self.dtype)
             return heights(self.m, math.ceil(most / 2), most)
         most = min(accumulators(self.target) // self.vectors, 16)
-        busy = math.ceil(12 / self.vectors)  # chains of multiply-adds that hide how long each takes
+        chains = 12 if self.vectors <= 2 else 16  # of multiply-adds, that hide how long each takes
+        busy = math.ceil(chains / self.vectors)
         return heights(self.m, max(most // 2 + 1, min(busy, most)), most)
 
     @cached_property
