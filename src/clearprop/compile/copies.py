@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from . import packing
 from .addresses import Addresses, Part
-from .blocking import Panels, Plan
+from .blocking import FOLLOW, Panels, Plan
 from .text import Function, Module, Value
 
 TOGETHER = 4  # tiles of A that are copied at once
@@ -48,7 +48,14 @@ class Copies(Addresses):
             self.each(f, start, middle, lambda p: copy(several, p), together)
             start = middle
         one = packing.panel(
-            self.module, cut.target, cut.dtype, panels.columns, panels.width, turned=turned, even=even
+            self.module,
+            cut.target,
+            cut.dtype,
+            panels.columns,
+            panels.width,
+            turned=turned,
+            even=even,
+            far=cut.n * cut.k * cut.dtype.itemsize >= FOLLOW,
         )
         self.each(f, start, end, lambda p: copy(one, p))
 
