@@ -58,6 +58,13 @@ CASES = {
     ),
     "batch of large": (product, normal(2, 2, 150, 300), normal(2, 2, 300, 170)),
     "broadcast batch": (product, normal(50, 40, 60), normal(60, 40)),
+    "panels in rounds": (lambda x, y: x @ y.T, normal(60, 1300), normal(100, 1300)),
+    "batch in rounds": (lambda x, y: x @ np.swapaxes(y, 1, 2), normal(3, 140, 600), normal(3, 333, 600)),
+    "sums of rounds": (
+        lambda x, y: (d := np.maximum(x @ y.T, 0), np.sum(d, 0)),
+        normal(1200, 700),
+        normal(600, 700),
+    ),
     "one axis": (lambda x: np.exp(x) * x, normal(300_007)),
     "one axis of doubles": (np.tanh, normal(100_003, dtype="f8")),
     "two axes": (lambda x, y: np.exp(x) + y, normal(500, 301), normal(301)),
@@ -91,7 +98,7 @@ def test_bits_do_not_depend_on_the_number_of_threads(name):
 @pytest.mark.parametrize("name", [n for n in CASES if n != "sum of all"])
 def test_the_cases_are_cut(name):
     function, *args = CASES[name]
-    assert Program(cp.make_graph(function)(*args))._each_further >= 0
+    assert Program(cp.make_graph(function)(*args))._code().cut
 
 
 def test_a_sum_of_all_and_small_work_stay_whole():
@@ -154,7 +161,9 @@ def test_small_work_is_not_cut():
 @pytest.mark.parametrize("panels", [1, 3, 64])
 @pytest.mark.parametrize("copies", [False, True])
 def test_blocks_cover_a_product(tiles, panels, copies):
-    made = Product("p", "p_pack", "p_slice", tiles, panels, panels * 10**6, 64, 14, 32, panels, copies=copies)
+    made = Product(
+        "p", "p_pack", "p_slice", tiles, panels, panels, panels * 10**6, 64, 14, 32, panels, copies=copies
+    )
     cut = product_cut(made, 1000.0)
     if tiles * panels == 1:
         assert cut is None
@@ -179,7 +188,7 @@ def test_groups_cover_a_product(tiles, panels, group, time):
     from clearprop.compile.products import _begin
     from clearprop.compile.text import Function, Module
 
-    made = Product("p", "p_pack", "p_slice", tiles, panels, 0, 64, 14, 32, panels, group)
+    made = Product("p", "p_pack", "p_slice", tiles, panels, panels, 0, 64, 14, 32, panels, group)
     cut = product_cut(made, time)
     if cut is None:
         assert panels == 1

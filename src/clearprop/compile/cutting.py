@@ -150,7 +150,7 @@ def copy_time(product: Product) -> float:
 
 
 def panel_cut(product: Product) -> Ranges | None:
-    """Return how to cut the copying of a product's panels."""
+    """Return how to cut the copying of a round's panels."""
     chunks = wanted(copy_time(product))
     cut = Ranges(0, product.pieces, math.ceil(product.pieces / chunks))
     return cut if cut.chunks > 1 else None
@@ -166,7 +166,7 @@ def product_cut(product: Product, time: float, rows: bool = True) -> Blocks | Gr
         return _groups(product, wanted(time), rows)
     wide = WIDE if product.copies else 1
     chunks = min(wanted(time), FEW if product.copies else MOST)
-    tiles, panels, cut = product.tiles, product.panels, Blocks(product.tiles, product.panels, 1, 1)
+    tiles, panels, cut = product.tiles, product.together, Blocks(product.tiles, product.together, 1, 1)
     while cut.chunks < chunks:
         flat = not rows or tiles == 1
         if flat and panels == 1:
@@ -175,7 +175,7 @@ def product_cut(product: Product, time: float, rows: bool = True) -> Blocks | Gr
             tiles = math.ceil(tiles / 2)
         else:
             panels = math.ceil(panels / 2)
-        cut = Blocks(tiles, panels, math.ceil(product.tiles / tiles), math.ceil(product.panels / panels))
+        cut = Blocks(tiles, panels, math.ceil(product.tiles / tiles), math.ceil(product.together / panels))
     return cut if cut.chunks > 1 else None
 
 

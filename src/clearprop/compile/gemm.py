@@ -7,6 +7,7 @@ is summed in the order of k, whatever the cut: slices of the work give the same 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -14,9 +15,10 @@ from functools import partial
 import numpy as np
 
 from .addresses import Part
-from .blocking import Layout, Panels, Plan, Rows, plan
+from .blocking import Layout, Panels, Plan, plan
 from .copies import Copies
 from .epilogue import Epilogue
+from .heights import Rows
 from .microkernel import BYTE
 from .target import Target
 from .text import Function, Module, Value
@@ -52,18 +54,18 @@ class Product:
         work_bytes + scratch_bytes, `table` and `batch` are for the epilogue.
     pack : str
         ``void pack(ptr A, ptr B, ptr work, i64 left, i64 right)``: copy the pieces from `left` to `right`
-        (exclusive) to where slices read them; nothing to do if `work_bytes` is 0.
+        (exclusive) to where slices read them; nothing to do if `work_bytes` is 0. They are of one round.
     slice : str
         ``void slice(ptr A, ptr B, ptr C, ptr work, ptr scratch, ptr table, i64 batch, i64 first, i64 last,
         i64 left, i64 right)``: tiles `first` to `last` of the panels `left` to `right`, once those are packed.
-    tiles, panels : int
-        How many there are of each.
+    tiles, panels, together : int
+        How many there are of each; a round is so many panels, whose copies are in memory at the same time.
     work_bytes, scratch_bytes : int
         Memory that all slices share, and that each thread needs for itself; aligned to 64 bytes.
     height, width : int
         Rows of a tile, and columns of a panel, at most.
     pieces : int
-        What there is to pack: panels, or tiles' rows of A where slices copy their panels.
+        What there is to pack for a round: its panels, or all tiles' rows of A where slices copy their panels.
     group : int
         Panels that each slice copies together; 0 if it finds copies, or needs none.
     copies : bool
@@ -75,6 +77,7 @@ class Product:
     slice: str
     tiles: int
     panels: int
+    together: int
     work_bytes: int
     scratch_bytes: int
     height: int
@@ -82,6 +85,11 @@ class Product:
     pieces: int
     group: int = 0
     copies: bool = False
+
+    @property
+    def rounds(self) -> int:
+        """How many rounds there are."""
+        return math.ceil(self.panels / self.together)
 
 
 def product(
@@ -130,11 +138,12 @@ def product(
         f"{name}_slice",
         cut.tile_count,
         cut.panel_count,
+        cut.together,
         cut.shared * cut.dtype.itemsize,
         (cut.own_a + cut.own_b + cut.own_sums) * cut.dtype.itemsize,
         cut.rows[0].height,
         cut.panels[0].width,
-        cut.tile_count if cut.packs_a else cut.panel_count,
+        cut.tile_count if cut.packs_a else cut.together,
         cut.group if cut.near else 0,
         cut.own_a > 0,
     )
@@ -180,13 +189,15 @@ class _Writer(Copies):
     def whole(self) -> None:
         f, cut = Function(self.module, self.name, OPERANDS), self.cut
         scratch = f.at(Value("%work", "ptr"), cut.shared, cut.dtype)
-        if cut.shared:
-            pieces = cut.tile_count if cut.packs_a else cut.panel_count
-            f.do(f"call void @{self.name}_pack(ptr %A, ptr %B, ptr %work, i64 0, i64 {pieces})")
-        f.do(
-            f"call void @{self.name}_slice(ptr %A, ptr %B, ptr %C, ptr %work, {scratch}, ptr %table, i64 %batch, "
-            f"i64 0, i64 {cut.tile_count}, i64 0, i64 {cut.panel_count})"
-        )
+        for left in range(0, cut.panel_count, cut.together):
+            right = min(left + cut.together, cut.panel_count)
+            pieces = f"i64 0, i64 {cut.tile_count}" if cut.packs_a else f"i64 {left}, i64 {right}"
+            if cut.shared:
+                f.do(f"call void @{self.name}_pack(ptr %A, ptr %B, ptr %work, {pieces})")
+            f.do(
+                f"call void @{self.name}_slice(ptr %A, ptr %B, ptr %C, ptr %work, {scratch}, ptr %table, "
+                f"i64 %batch, i64 0, i64 {cut.tile_count}, i64 {left}, i64 {right})"
+            )
         f.finish()
 
     def pack_rows(self, f: Function, rows: Rows) -> None:
@@ -246,12 +257,18 @@ class _Writer(Copies):
 
     # ---- a block of tiles
 
+    def left(self, f: Function) -> Value | int:
+        """Return the first column whose sums are put down: of all panels, or of those of this round."""
+        if self.cut.together == self.cut.panel_count:
+            return 0
+        return f.integer("mul", Value("%left", "i64"), self.cut.panels[0].width)
+
     def sums(self, f: Function, rows: Rows, start: Value, end: Value) -> None:
         """Write the loop over parts of k, for tiles `start` to `end` of one height."""
-        begin = self.row(f, rows, start)
+        begin, left = self.row(f, rows, start), self.left(f)
 
         def work(k: Value | int, terms: Value | int, more: Value, final: Value | None) -> None:
-            self.part(f, Part(rows, start, end, begin, k, terms, more, final))
+            self.part(f, Part(rows, start, end, begin, k, terms, more, final, left))
 
         self.parts(f, work)
 
