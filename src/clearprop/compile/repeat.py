@@ -69,7 +69,7 @@ class Repeat(Program):
         f = Function(module, "repeat", arguments, internal=False)
         inputs, outputs = self.schedule.inputs, self.schedule.outputs
         streamed = inputs[self.roles.carried :]
-        copying = [Rows(module, f"rows{i}", buffer) for i, buffer in enumerate(streamed)]
+        copying = [Rows(module, self.target, f"rows{i}", buffer) for i, buffer in enumerate(streamed)]
         for each in copying:
             each.write()
         rows, data, records = (Value(f"%{name}", "ptr") for name in ("rows", "data", "records"))

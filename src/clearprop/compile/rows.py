@@ -16,6 +16,7 @@ from ..core.types import Type
 from .cutting import wanted
 from .frame import EXTRA, NUMBER, Frame, chunk_function
 from .kernels import Buffer
+from .target import Target
 from .text import Function, Module, Value
 
 Array = np.ndarray[Any, Any]
@@ -24,6 +25,9 @@ I64 = np.dtype(np.int64)
 ADDRESS, STRIDE, PACKED, FIRST = range(4)  # places in a description
 NEXT = 64 * 1024  # bytes of a mini-batch, at most, that memory is asked for a step ahead
 AHEAD = 8 * 1024  # bytes that it is asked ahead in a larger one
+LONG = 1024  # bytes of a row that is copied vector by vector, at most
+TOGETHER = 8  # vectors that are read before any is written
+BYTE = np.dtype(np.uint8)
 LINE = 64  # bytes of a cache line
 FAR = 1e4  # bytes in a microsecond, from main memory
 GIVEN = [("ptr", "found"), ("ptr", "numbers"), ("i64", "left"), ("ptr", "to")]
@@ -50,6 +54,7 @@ class Rows:
     """
 
     module: Module
+    target: Target
     name: str
     batch: Buffer
 
@@ -87,7 +92,7 @@ class Rows:
             f.loop(Value("%first", "i64"), Value("%last", "i64"), 1, [], one)
 
         def in_one_piece() -> None:
-            each(lambda source, place: f.copy_bytes(place, source, self.size), True)
+            each(lambda source, place: self._copy(f, place, source), True)
 
         def scattered() -> None:
             each(lambda source, place: _elements(f, source, place, row, strides), False)
@@ -95,6 +100,20 @@ class Rows:
         f.when(f.make(f"icmp ne {whole}, 0", "i1"), in_one_piece)
         f.when(f.make(f"icmp eq {whole}, 0", "i1"), scattered)
         f.finish()
+
+    def _copy(self, f: Function, to: Value, source: Value) -> None:
+        """Write the copying of a row in vectors; the last one may overlap the one before."""
+        width = self.target.vector_bytes
+        if self.size < width or self.size > LONG:
+            f.copy_bytes(to, source, self.size)
+            return
+        places = [*range(0, self.size - width + 1, width)]
+        if self.size % width:
+            places.append(self.size - width)
+        for some in range(0, len(places), TOGETHER):
+            read = [f.load(f.at(source, i, BYTE), BYTE, width) for i in places[some : some + TOGETHER]]
+            for i, value in zip(places[some:], read):
+                f.store(value, f.at(to, i, BYTE), BYTE)
 
     def _soon(self, f: Function, r: Value) -> Value:
         """Return the row to ask memory for: of the next step, or some rows on in a large batch."""
@@ -106,6 +125,10 @@ class Rows:
             f.prefetch(_moved(f, source, i))
             return []
 
+        if self.size <= LONG:
+            for i in range(0, self.size, LINE):
+                f.prefetch(f.at(source, i, BYTE))
+            return
         f.loop(0, self.size, LINE, [], line)
 
     def call(self, frame: Frame, found: Value, numbers: Value, left: Value, to: Value) -> bool:
