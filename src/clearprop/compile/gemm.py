@@ -63,6 +63,10 @@ class Product:
         Rows of a tile, and columns of a panel, at most.
     near, copies : bool
         Whether each slice copies its panels, and whether its rows of A.
+    rows : tuple of Rows
+        The tiles' rows.
+    turned : bool
+        Whether tiles are columns of C, and panels rows.
     """
 
     name: str
@@ -76,6 +80,8 @@ class Product:
     width: int
     near: bool = False
     copies: bool = False
+    rows: tuple[Rows, ...] = ()
+    turned: bool = False
 
 
 def product(
@@ -130,6 +136,8 @@ def product(
         cut.panels[0].width,
         cut.near,
         not cut.reads_a,
+        cut.rows,
+        cut.turned,
     )
 
 

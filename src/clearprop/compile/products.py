@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -24,6 +25,18 @@ from .target import Target
 from .text import Function, Value, value_type
 from .vocabulary import compute
 
+
+class Arriving(Protocol):
+    """Rows that stand elsewhere until they are asked for."""
+
+    @property
+    def time(self) -> float:
+        """About how many microseconds it takes to copy all."""
+
+    def part(self, frame: Frame, first: Value, last: Value) -> None:
+        """Write the copying of some of them."""
+
+
 TINY = 32  # multiply-adds that are written out
 
 
@@ -34,10 +47,16 @@ class Memory:
     shared: int = 0
     own: int = 0
     cut: bool = False
+    arrived: bool = False  # whether rows that were still to arrive have done so
 
 
-def emit_product(frame: Frame, target: Target, kernel: Contraction, name: str) -> Memory:
-    """Write a product into a kernel's function, and beside it what the function calls."""
+def emit_product(
+    frame: Frame, target: Target, kernel: Contraction, name: str, rows: Arriving | None = None
+) -> Memory:
+    """Write a product into a kernel's function, and beside it what the function calls.
+
+    Rows of A that are still to arrive may be copied by whoever reads them: if that is what makes both worth sharing.
+    """
     count = math.prod(kernel.output.layout.shape[:-2])
     _find(frame, kernel)
     if not kernel.tiled:
@@ -52,6 +71,9 @@ def emit_product(frame: Frame, target: Target, kernel: Contraction, name: str) -
     blocks = None if kernel.apart else product_cut(made, time, rows=not folds)
     if blocks is not None:
         return _shared(frame, kernel, made, blocks, count)
+    both = product_cut(made, time + rows.time, rows=not folds) if rows else None
+    if both is not None and _by_rows(made, both):
+        return _shared(frame, kernel, made, both, count, rows)
     chunks = min(wanted(time * count), count)
     if chunks > 1:
         return _spread(frame, kernel, made, count, -(-count // chunks))
@@ -184,15 +206,38 @@ def _spread(frame: Frame, kernel: Contraction, made: Product, count: int, step: 
     return Memory(0, own, True)
 
 
-def _shared(frame: Frame, kernel: Contraction, made: Product, blocks: Blocks, count: int) -> Memory:
+def _by_rows(made: Product, blocks: Blocks) -> bool:
+    """Whether blocks are of all columns, and nothing of A is copied before."""
+    return blocks.down == 1 and not made.work_bytes if made.turned else blocks.across == 1
+
+
+def _first_row(f: Function, made: Product, index: Value) -> Value:
+    """Return the row of C with which a tile begins, or a panel of what is turned; the last one's end too."""
+    if made.turned:
+        return f.integer("mul", index, made.width)
+    tall, *short = made.rows
+    first = f.integer("mul", f.call("llvm.smin", index, Value(str(tall.stop), "i64")), tall.height)
+    if not short:
+        return first
+    beyond = f.call("llvm.smax", f.integer("sub", index, tall.stop), Value("0", "i64"))
+    return f.integer("add", first, f.integer("mul", beyond, short[0].height))
+
+
+def _shared(
+    frame: Frame, kernel: Contraction, made: Product, blocks: Blocks, count: int, rows: Arriving | None = None
+) -> Memory:
     """Share out blocks of each product, after its panels."""
     f, chunk = frame.f, chunk_function(frame.f.module, f"{made.name}_chunk")
     inside = frame.within(chunk)
     own = chunk.integer("add", chunk.integer("mul", WHO, made.scratch_bytes), made.work_bytes)
-    bounds: list[Value | int] = []
+    bounds: list[Value] = []
     for index, step in (("udiv", blocks.tiles), ("urem", blocks.panels)):
         start = chunk.integer("mul", chunk.integer(index, NUMBER, blocks.across), step)
         bounds += [start, chunk.integer("add", start, step)]
+    height = kernel.output.layout.shape[-2]
+    if rows:
+        first, last = (_first_row(chunk, made, b) for b in (bounds[2:] if made.turned else bounds[:2]))
+        rows.part(inside, first, chunk.call("llvm.smin", last, Value(str(height), "i64")))
     matrices = _Matrices(inside, kernel, EXTRA)
     _call(chunk, made.slice, *matrices.all, inside.scratch(), inside.scratch(own), TABLE, EXTRA, *bounds)
     chunk.finish()
@@ -204,12 +249,14 @@ def _shared(frame: Frame, kernel: Contraction, made: Product, blocks: Blocks, co
         copy([*operands[:2], start], i)
 
         def alone() -> None:
+            if rows:
+                rows.part(frame, Value("0", "i64"), Value(str(height), "i64"))
             _call(f, made.slice, *operands, start, rest, TABLE, i, 0, made.tiles, 0, made.panels)
 
         frame.share(chunk.name, blocks.chunks, alone, i)
 
     _each(f, count, one)
-    return Memory(made.work_bytes, made.scratch_bytes, True)
+    return Memory(made.work_bytes, made.scratch_bytes, True, rows is not None)
 
 
 def _copying(frame: Frame, kernel: Contraction, made: Product) -> Callable[[list[Value], Value], None]:

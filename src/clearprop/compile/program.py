@@ -28,7 +28,7 @@ from .in_place import in_place
 from .kernels import FAILED, Buffer, Contraction, Kernel, Loop, Special, Strips
 from .memory import aligned, block, plan
 from .parts import parts
-from .products import Memory, emit_product
+from .products import Arriving, Memory, emit_product
 from .schedule import Schedule, schedule
 from .specials import emit_special, scratch_bytes
 from .target import Target, chosen
@@ -62,6 +62,7 @@ class Program:
         # Scratch memory of the kernel that needs most, and of each further thread, -1 if nothing is cut;
         # known when the text is written.
         self.needed, self.own = 0, -1
+        self.later: set[Buffer] = set()  # inputs whose rows a kernel copies where it reads them; likewise
         self.shared: list[dict[str, int]] = []  # of each kernel, what `Frame.share` notes; likewise
 
     # ---- text
@@ -102,7 +103,10 @@ class Program:
         elif isinstance(kernel, Strips):
             self._need(emit_cut_strips(frame, self.target, kernel))
         elif isinstance(kernel, Contraction):
-            self._need(emit_product(frame, self.target, kernel, f"product{number}"))
+            memory = emit_product(frame, self.target, kernel, f"product{number}", self._arriving(kernel))
+            self._need(memory)
+            if memory.arrived:
+                self.later.add(kernel.inputs[0].buffer)
         else:
             assert isinstance(kernel, Special)
             self._need(Memory(scratch_bytes(kernel)))
@@ -110,6 +114,9 @@ class Program:
         f.finish()
         self.shared.append(frame.shared)
         return f.name
+
+    def _arriving(self, kernel: Contraction) -> Arriving | None:
+        """Return rows that a product may copy where it reads them; nothing here."""
 
     def _need(self, memory: Memory) -> None:
         """Note what memory a kernel needs."""
