@@ -42,10 +42,8 @@ class Ranges:
 
 @dataclass(frozen=True)
 class Blocks:
-    """A product in blocks of some tiles by some panels, numbered row by row."""
+    """A product in blocks of about as many tiles and panels each, numbered row by row: so many down and across."""
 
-    tiles: int
-    panels: int
     down: int
     across: int
 
@@ -136,7 +134,7 @@ def product_cut(product: Product, time: float, rows: bool = True) -> Blocks | No
     wide = WIDE if product.copies else 1
     tall = TALL if product.near else 1
     chunks = min(wanted(time), FEW if product.copies else MOST)
-    tiles, panels, cut = product.tiles, product.panels, Blocks(product.tiles, product.panels, 1, 1)
+    tiles, panels, cut = product.tiles, product.panels, Blocks(1, 1)
     while cut.chunks < chunks:
         flat = not rows or tiles == 1 or tiles * product.height < 2 * tall
         if flat and panels == 1:
@@ -145,5 +143,9 @@ def product_cut(product: Product, time: float, rows: bool = True) -> Blocks | No
             tiles = math.ceil(tiles / 2)
         else:
             panels = math.ceil(panels / 2)
-        cut = Blocks(tiles, panels, math.ceil(product.tiles / tiles), math.ceil(product.panels / panels))
-    return cut if cut.chunks > 1 else None
+        cut = Blocks(math.ceil(product.tiles / tiles), math.ceil(product.panels / panels))
+    if cut.chunks == 1 or cut.chunks % 2 == 0:  # an even number leaves no thread of two with one block less
+        return cut if cut.chunks > 1 else None
+    if 1 < cut.down < product.tiles:
+        return Blocks(cut.down + 1, cut.across)
+    return Blocks(cut.down, cut.across + 1) if 1 < cut.across < product.panels else cut

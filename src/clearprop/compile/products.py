@@ -231,9 +231,10 @@ def _shared(
     inside = frame.within(chunk)
     own = chunk.integer("add", chunk.integer("mul", WHO, made.scratch_bytes), made.work_bytes)
     bounds: list[Value] = []
-    for index, step in (("udiv", blocks.tiles), ("urem", blocks.panels)):
-        start = chunk.integer("mul", chunk.integer(index, NUMBER, blocks.across), step)
-        bounds += [start, chunk.integer("add", start, step)]
+    for index, all_of, blocks_of in (("udiv", made.tiles, blocks.down), ("urem", made.panels, blocks.across)):
+        number = chunk.integer(index, NUMBER, blocks.across)
+        for end in (number, chunk.integer("add", number, 1)):
+            bounds.append(chunk.integer("udiv", chunk.integer("mul", end, all_of), blocks_of))
     height = kernel.output.layout.shape[-2]
     if rows:
         first, last = (_first_row(chunk, made, b) for b in (bounds[2:] if made.turned else bounds[:2]))
