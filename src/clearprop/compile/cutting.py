@@ -16,6 +16,7 @@ from .target import Target
 from .vocabulary import weight
 
 WORTH = 5.0  # microseconds: below, one thread does it
+BRIEF = 2 * WORTH  # microseconds of a product, at most, that copies rows where it reads them
 GRAIN = 5.0  # microseconds of a chunk at least
 MOST = 48  # chunks
 CLOCK = 3.5e3  # cycles in a microsecond
@@ -111,6 +112,14 @@ def _ranges(depth: int, axes: list[Axis], chunks: int) -> Ranges:
 def product_time(target: Target, itemsize: int, m: int, n: int, k: int) -> float:
     """Return about how long a product takes: two multiply-adds of vectors in a cycle."""
     return m * n * k / (2 * target.lanes(itemsize) * CLOCK)
+
+
+def arrives_within(time: float, copying: float) -> bool:
+    """Whether rows are copied where a product reads them: that is one piece of work to share out instead of two.
+
+    A long product is better off with rows that are all there.
+    """
+    return time < BRIEF and (time < WORTH or copying >= WORTH)
 
 
 def copy_time(product: Product) -> float:

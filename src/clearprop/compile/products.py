@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from .blocking import Layout as Strides
-from .cutting import Blocks, loop_time, panel_cut, product_cut, product_time, wanted
+from .cutting import Blocks, arrives_within, loop_time, panel_cut, product_cut, product_time, wanted
 from .epilogue import BATCH, Epilogue
 from .frame import EXTRA, NUMBER, TABLE, WHO, Frame, chunk_function
 from .gemm import Product, product
@@ -69,11 +69,12 @@ def emit_product(
     if kernel.loop and folds:
         begin_folds(frame.f, target, kernel.loop, frame.address)
     blocks = None if kernel.apart else product_cut(made, time, rows=not folds)
+    if rows and arrives_within(time, rows.time):
+        both = product_cut(made, time + rows.time, rows=not folds)
+        if both is not None and _by_rows(made, both):
+            return _shared(frame, kernel, made, both, count, rows)
     if blocks is not None:
         return _shared(frame, kernel, made, blocks, count)
-    both = product_cut(made, time + rows.time, rows=not folds) if rows else None
-    if both is not None and _by_rows(made, both):
-        return _shared(frame, kernel, made, both, count, rows)
     chunks = min(wanted(time * count), count)
     if chunks > 1:
         return _spread(frame, kernel, made, count, -(-count // chunks))
@@ -115,11 +116,13 @@ def _written(frame: Frame, target: Target, kernel: Contraction, name: str) -> tu
     shape = (a.shape[-2], b.shape[-1], a.shape[-1])
     left, right, result = (Strides(layout.strides[-2], layout.strides[-1]) for layout in (a, b, c))
     dtype = kernel.output.buffer.type.dtype
-    time = product_time(target, dtype.itemsize, *shape)
-    if kernel.loop:
-        time += loop_time(target, kernel.loop)
     through = _through(frame, target, kernel)
     made = product(frame.f.module, name, target, dtype, shape, left, right, result, through)
+    lanes, (m, n, k) = target.lanes(dtype.itemsize), shape
+    whole = (math.ceil(m / lanes) * lanes, n) if made.turned else (m, math.ceil(n / lanes) * lanes)
+    time = product_time(target, dtype.itemsize, *whole, k)
+    if kernel.loop:
+        time += loop_time(target, kernel.loop)
     return made, time
 
 
