@@ -68,7 +68,7 @@ def emit_product(
     folds = kernel.loop is not None and bool(kernel.loop.folds)
     if kernel.loop and folds:
         begin_folds(frame.f, target, kernel.loop, frame.address)
-    blocks = None if kernel.apart else product_cut(made, time, rows=not folds)
+    blocks = None if kernel.apart else product_cut(made, time / made.rounds, rows=not folds)
     if rows and arrives_within(time, rows.time):
         both = product_cut(made, time + rows.time, rows=not folds)
         if both is not None and _by_rows(made, both):
@@ -211,7 +211,8 @@ def _spread(frame: Frame, kernel: Contraction, made: Product, count: int, step: 
 
 def _by_rows(made: Product, blocks: Blocks) -> bool:
     """Whether blocks are of all columns, and nothing of A is copied before."""
-    return blocks.down == 1 and not made.work_bytes if made.turned else blocks.across == 1
+    alone = blocks.down == 1 and not made.work_bytes if made.turned else blocks.across == 1
+    return alone and made.rounds == 1
 
 
 def _first_row(f: Function, made: Product, index: Value) -> Value:
@@ -233,53 +234,77 @@ def _shared(
     f, chunk = frame.f, chunk_function(frame.f.module, f"{made.name}_chunk")
     inside = frame.within(chunk)
     own = chunk.integer("add", chunk.integer("mul", WHO, made.scratch_bytes), made.work_bytes)
-    bounds: list[Value] = []
-    for index, all_of, blocks_of in (("udiv", made.tiles, blocks.down), ("urem", made.panels, blocks.across)):
-        number = chunk.integer(index, NUMBER, blocks.across)
-        for end in (number, chunk.integer("add", number, 1)):
-            bounds.append(chunk.integer("udiv", chunk.integer("mul", end, all_of), blocks_of))
+    i, start, stop = _round(chunk, made, EXTRA)
+    across, down = (chunk.integer(index, NUMBER, blocks.across) for index in ("urem", "udiv"))
+    top, bottom = _part(chunk, down, made.tiles, blocks.down)
+    left, right = (
+        chunk.call("llvm.smin", chunk.integer("add", start, p), stop)
+        for p in _part(chunk, across, made.together, blocks.across)
+    )
     height = kernel.output.layout.shape[-2]
     if rows:
-        first, last = (_first_row(chunk, made, b) for b in (bounds[2:] if made.turned else bounds[:2]))
+        first, last = (_first_row(chunk, made, b) for b in ((left, right) if made.turned else (top, bottom)))
         rows.part(inside, first, chunk.call("llvm.smin", last, Value(str(height), "i64")))
-    matrices = _Matrices(inside, kernel, EXTRA)
-    _call(chunk, made.slice, *matrices.all, inside.scratch(), inside.scratch(own), TABLE, EXTRA, *bounds)
+    matrices, bounds = _Matrices(inside, kernel, i), (top, bottom, left, right)
+    _call(chunk, made.slice, *matrices.all, inside.scratch(), inside.scratch(own), TABLE, i, *bounds)
     chunk.finish()
     copy = _copying(frame, kernel, made)
     start, rest = frame.scratch(), frame.scratch(made.work_bytes)
 
-    def one(i: Value) -> None:
+    def one(number: Value) -> None:
+        i, left, right = _round(f, made, number)
         operands = _Matrices(frame, kernel, i).all
-        copy([*operands[:2], start], i)
+        copy([*operands[:2], start], number, left, right)
 
         def alone() -> None:
             if rows:
                 rows.part(frame, Value("0", "i64"), Value(str(height), "i64"))
-            _call(f, made.slice, *operands, start, rest, TABLE, i, 0, made.tiles, 0, made.panels)
+            _call(f, made.slice, *operands, start, rest, TABLE, i, 0, made.tiles, left, right)
 
-        frame.share(chunk.name, blocks.chunks, alone, i)
+        frame.share(chunk.name, blocks.chunks, alone, number)
 
-    _each(f, count, one)
+    _each(f, count * made.rounds, one)
     return Memory(made.work_bytes, made.scratch_bytes, True, rows is not None)
 
 
-def _copying(frame: Frame, kernel: Contraction, made: Product) -> Callable[[list[Value], Value], None]:
-    """Return what writes the copying of a product's panels, from its operands; shared out if there are enough."""
+def _part(f: Function, number: Value, whole: int, parts: int) -> tuple[Value, Value]:
+    """Return where one of so many parts of a whole begins and ends; they differ by 1 at most."""
+    first, last = (
+        f.integer("udiv", f.integer("mul", end, whole), parts)
+        for end in (number, f.integer("add", number, 1))
+    )
+    return first, last
+
+
+def _round(f: Function, made: Product, number: Value) -> tuple[Value, Value, Value]:
+    """Return which product of the batch a round belongs to, its first panel, and the one after its last."""
+    left = f.integer("mul", f.integer("urem", number, made.rounds), made.together)
+    right = f.call("llvm.smin", f.integer("add", left, made.together), Value(str(made.panels), "i64"))
+    return f.integer("udiv", number, made.rounds), left, right
+
+
+def _copying(
+    frame: Frame, kernel: Contraction, made: Product
+) -> Callable[[list[Value], Value, Value, Value], None]:
+    """Return what writes the copying of a round's panels, from the operands; shared out if there are enough."""
     cut = panel_cut(made)
 
-    def whole(operands: list[Value]) -> None:
+    def whole(operands: list[Value], left: Value, right: Value) -> None:
         if made.work_bytes:
-            _call(frame.f, made.pack, *operands, 0, made.panels)
+            _call(frame.f, made.pack, *operands, left, right)
 
     if cut is None:
-        return lambda operands, i: whole(operands)
+        return lambda operands, number, left, right: whole(operands, left, right)
     chunk = chunk_function(frame.f.module, f"{made.name}_copy")
     inside = frame.within(chunk)
-    left = chunk.integer("mul", NUMBER, cut.step)
-    right = chunk.integer("add", left, cut.step)
-    _call(chunk, made.pack, *_Matrices(inside, kernel, EXTRA).all[:2], inside.scratch(), left, right)
+    i, first, end = _round(chunk, made, EXTRA)
+    left = chunk.integer("add", first, chunk.integer("mul", NUMBER, cut.step))
+    right = chunk.call("llvm.smin", chunk.integer("add", left, cut.step), end)
+    _call(chunk, made.pack, *_Matrices(inside, kernel, i).all[:2], inside.scratch(), left, right)
     chunk.finish()
-    return lambda operands, i: frame.share(chunk.name, cut.chunks, lambda: whole(operands), i)
+    return lambda operands, number, left, right: frame.share(
+        chunk.name, cut.chunks, lambda: whole(operands, left, right), number
+    )
 
 
 def _by_elements(
