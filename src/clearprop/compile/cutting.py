@@ -16,6 +16,7 @@ from .target import Target
 from .vocabulary import weight
 
 WORTH = 5.0  # microseconds: below, one thread does it
+BRIEF = 2 * WORTH  # microseconds of a product, at most, that copies rows where it reads them
 GRAIN = 5.0  # microseconds of a chunk at least
 MOST = 48  # chunks
 CLOCK = 3.5e3  # cycles in a microsecond
@@ -44,10 +45,8 @@ class Ranges:
 
 @dataclass(frozen=True)
 class Blocks:
-    """A product in blocks of some tiles by some panels, numbered row by row."""
+    """A product in blocks of about as many tiles and panels each, numbered row by row: so many down and across."""
 
-    tiles: int
-    panels: int
     down: int
     across: int
 
@@ -144,6 +143,14 @@ def product_time(target: Target, itemsize: int, m: int, n: int, k: int) -> float
     return m * n * k / (2 * target.lanes(itemsize) * CLOCK)
 
 
+def arrives_within(time: float, copying: float) -> bool:
+    """Whether rows are copied where a product reads them: that is one piece of work to share out instead of two.
+
+    A long product is better off with rows that are all there.
+    """
+    return time < BRIEF and (time < WORTH or copying >= WORTH)
+
+
 def copy_time(product: Product) -> float:
     """Return about how long it takes to copy a product's panels."""
     return 2 * product.work_bytes / BANDWIDTH
@@ -166,7 +173,7 @@ def product_cut(product: Product, time: float, rows: bool = True) -> Blocks | Gr
         return _groups(product, wanted(time), rows)
     wide = WIDE if product.copies else 1
     chunks = min(wanted(time), FEW if product.copies else MOST)
-    tiles, panels, cut = product.tiles, product.together, Blocks(product.tiles, product.together, 1, 1)
+    tiles, panels, cut = product.tiles, product.together, Blocks(1, 1)
     while cut.chunks < chunks:
         flat = not rows or tiles == 1
         if flat and panels == 1:
@@ -175,8 +182,12 @@ def product_cut(product: Product, time: float, rows: bool = True) -> Blocks | Gr
             tiles = math.ceil(tiles / 2)
         else:
             panels = math.ceil(panels / 2)
-        cut = Blocks(tiles, panels, math.ceil(product.tiles / tiles), math.ceil(product.together / panels))
-    return cut if cut.chunks > 1 else None
+        cut = Blocks(math.ceil(product.tiles / tiles), math.ceil(product.together / panels))
+    if cut.chunks == 1 or cut.chunks % 2 == 0:  # an even number leaves no thread of two with one block less
+        return cut if cut.chunks > 1 else None
+    if 1 < cut.down < product.tiles:
+        return Blocks(cut.down + 1, cut.across)
+    return Blocks(cut.down, cut.across + 1) if 1 < cut.across < product.together else cut
 
 
 def _groups(product: Product, chunks: int, rows: bool) -> Groups | None:

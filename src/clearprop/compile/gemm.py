@@ -70,6 +70,10 @@ class Product:
         Panels that each slice copies together; 0 if it finds copies, or needs none.
     copies : bool
         Whether each slice copies its rows of A.
+    rows : tuple of Rows
+        The tiles' rows.
+    turned : bool
+        Whether tiles are columns of C, and panels rows.
     """
 
     name: str
@@ -85,6 +89,8 @@ class Product:
     pieces: int
     group: int = 0
     copies: bool = False
+    rows: tuple[Rows, ...] = ()
+    turned: bool = False
 
     @property
     def rounds(self) -> int:
@@ -146,6 +152,8 @@ def product(
         cut.tile_count if cut.packs_a else cut.together,
         cut.group if cut.near else 0,
         cut.own_a > 0,
+        cut.rows,
+        cut.turned,
     )
 
 

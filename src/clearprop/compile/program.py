@@ -28,7 +28,7 @@ from .in_place import in_place
 from .kernels import FAILED, Buffer, Contraction, Kernel, Loop, Special, Strips
 from .memory import NOWHERE, block, plan
 from .parts import parts
-from .products import Memory, emit_product
+from .products import Arriving, Memory, emit_product
 from .schedule import Schedule, schedule
 from .specials import emit_special, scratch_bytes
 from .target import Target, chosen
@@ -57,6 +57,7 @@ class Program:
         self.offsets, self.tops = plan(self.schedule.kernels)
         self.places = Places(self.offsets, len(self.schedule.inputs), len(self.schedule.outputs))
         self.extent, self.cut = NOWHERE, False  # what its text makes of it, known when that is written
+        self.later: set[Buffer] = set()  # inputs whose rows a kernel copies where it reads them; likewise
         self.shared: list[dict[str, int]] = []  # of each kernel, what `Frame.share` notes; likewise
 
     # ---- text
@@ -97,7 +98,9 @@ class Program:
         elif isinstance(kernel, Strips):
             memory = emit_cut_strips(frame, self.target, kernel)
         elif isinstance(kernel, Contraction):
-            memory = emit_product(frame, self.target, kernel, f"product{number}")
+            memory = emit_product(frame, self.target, kernel, f"product{number}", self._arriving(kernel))
+            if memory.arrived:
+                self.later.add(kernel.inputs[0].buffer)
         else:
             assert isinstance(kernel, Special)
             memory = Memory(scratch_bytes(kernel))
@@ -106,6 +109,9 @@ class Program:
         f.finish()
         self.shared.append(frame.shared)
         return f.name
+
+    def _arriving(self, kernel: Contraction) -> Arriving | None:
+        """Return rows that a product may copy where it reads them; nothing here."""
 
     def _need(self, memory: Memory, start: int = 0) -> None:
         """Note what memory a kernel needs, from where on."""
