@@ -109,6 +109,16 @@ def _ranges(depth: int, axes: list[Axis], chunks: int) -> Ranges:
 
 # ---- products
 
+def outer_cut(
+    target: Target, loop: Loop | None, itemsize: int, shape: tuple[int, int, int], period: int
+) -> Ranges | None:
+    """Return how to cut a product of few terms: into ranges of its rows, each a multiple of `period`."""
+    time = product_time(target, itemsize, *shape) + (loop_time(target, loop) if loop else 0.0)
+    step = math.ceil(shape[0] / wanted(time) / period) * period
+    cut = Ranges(0, shape[0], step)
+    return cut if cut.chunks > 1 else None
+
+
 
 def product_time(target: Target, itemsize: int, m: int, n: int, k: int) -> float:
     """Return about how long a product takes: two multiply-adds of vectors in a cycle."""

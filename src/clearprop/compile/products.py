@@ -7,33 +7,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
 from .blocking import Layout as Strides
 from .cutting import Blocks, loop_time, panel_cut, product_cut, product_time, wanted
 from .epilogue import BATCH, Epilogue
-from .frame import EXTRA, NUMBER, TABLE, WHO, Frame, chunk_function
+from .frame import EXTRA, NUMBER, TABLE, WHO, Frame, Memory, chunk_function
 from .gemm import Product, product
 from .kernels import Access, Contraction
 from .loops import begin_folds, emit_loop
 from .microkernel import multiply_add
+from .outer import emit_outer, suits
 from .registers import Corner
 from .target import Target
 from .text import Function, Value, value_type
 from .vocabulary import compute
 
 TINY = 32  # multiply-adds that are written out
-
-
-@dataclass(frozen=True)
-class Memory:
-    """Bytes that a kernel needs while it runs: for all threads together, for each of them, and whether it is cut."""
-
-    shared: int = 0
-    own: int = 0
-    cut: bool = False
 
 
 def emit_product(frame: Frame, target: Target, kernel: Contraction, name: str) -> Memory:
@@ -45,6 +36,8 @@ def emit_product(frame: Frame, target: Target, kernel: Contraction, name: str) -
         return Memory()
     if count * _terms(kernel) <= TINY:
         return _unrolled(frame, target, kernel)
+    if suits(target, kernel):
+        return emit_outer(frame, target, kernel, name)
     made, time = _written(frame, target, kernel, name)
     folds = kernel.loop is not None and bool(kernel.loop.folds)
     if kernel.loop and folds:

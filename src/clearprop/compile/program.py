@@ -22,13 +22,13 @@ from .cache import Code, find, keep
 from .calls import Call
 from .cut_loops import emit_cut_loop, emit_cut_strips
 from .engine import Native, assemble, making
-from .frame import Frame, Places
+from .frame import Frame, Memory, Places
 from .identity import digest
 from .in_place import in_place
 from .kernels import FAILED, Buffer, Contraction, Kernel, Loop, Special, Strips
 from .memory import aligned, block, plan
 from .parts import parts
-from .products import Memory, emit_product
+from .products import emit_product
 from .schedule import Schedule, schedule
 from .specials import emit_special, scratch_bytes
 from .target import Target, chosen
