@@ -19,6 +19,7 @@ SECOND = (65536, 6)  # the same of the second cache, for rows of a panel
 BLOCK = 512 * 1024  # bytes of A that a pass over the panels keeps in the second cache
 SHARES = 8  # parts, at least, that blocks are of all tiles, and groups of all panels
 FEW = 4  # tiles of a block, or more: each reads all panels anew
+FIRST_HALF = 16 * 1024  # bytes of all panels for which the first cache has room beside what goes through it
 PAIR = 2  # panels of a group, or more: each reads all tiles anew
 DOTS = 16  # rows of dot products at most: each needs a sum for every column
 GROUP = 320 * 1024  # bytes of panels that are copied together
@@ -242,6 +243,12 @@ class Plan:
         """Tiles whose rows of A are kept at hand while all panels pass."""
         most = BLOCK // (self.depth * self.dtype.itemsize * self.rows[0].height)
         return max(1, min(most, max(FEW, math.ceil(self.tile_count / SHARES))))
+
+    @property
+    def row_by_row(self) -> bool:
+        """Whether a tile meets all panels before the next one does: the first cache has them, and C is far."""
+        panels = self.k * self.panels[-1].stop * self.panels[0].width * self.dtype.itemsize
+        return panels <= FIRST_HALF and self.m * self.n * self.dtype.itemsize > LARGE
 
     # ---- groups of panels
 

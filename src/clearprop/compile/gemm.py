@@ -265,6 +265,9 @@ class _Writer(Copies):
         """Write the loops over panels and tiles for one part of k."""
         if not self.cut.reads_a:
             self.copy_a(f, part)
+        if self.cut.row_by_row:
+            self.tile_by_tile(f, part)
+            return
         for panels in self.cut.panels:
             each = (panels, self.tile(f, part, panels), self.following(f, part, panels))
 
@@ -282,6 +285,22 @@ class _Writer(Copies):
 
             left, right = self.panels_of(f, panels)
             f.loop(left, right, 1, [], panel)
+
+    def tile_by_tile(self, f: Function, part: Part) -> None:
+        """Write the same with all panels for a tile, then the next: as C is in memory."""
+        calls = [(panels, self.tile(f, part, panels), self.panels_of(f, panels)) for panels in self.cut.panels]
+
+        def one(t: Value) -> None:
+            row = self.row(f, part.rows, t)
+            for panels, call, (left, right) in calls:
+
+                def panel(p: Value, panels: Panels = panels, call: _Call = call) -> None:
+                    column = self.column(f, panels, p)
+                    call(row, column, self.panel_of_b(f, part, panels, p, column), "")
+
+                self.each(f, left, right, panel)
+
+        self.each(f, part.start, part.end, one)
 
     def following(self, f: Function, part: Part, panels: Panels) -> Callable[[Value, Value], str]:
         """Return what gives a kernel its part of the next panel, from the tile's number and where this panel is."""

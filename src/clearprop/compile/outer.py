@@ -23,8 +23,10 @@ from .registers import Corner, Known, Registers
 from .target import Target
 from .text import Function, Value, value_type
 
-FEW = 8  # terms at most, each in a register
-COPIES = 16 * 1024  # bytes of copies at most, so that the first cache has room for the rest,
+FEW = 4  # terms, at most,
+SEVERAL = 8  # or so many where
+SECOND = 1024 * 1024  # bytes or more are walked, which come from beyond the second cache and are best read in a row
+COPIES = 20 * 1024  # bytes of copies at most, so that the first cache has room for the rest,
 OFTEN = 4  # and rows, at least, for each
 MANY = 8  # vectors that are written one after the other instead of in a loop, at most
 UNIT = 64  # bytes to which copies are aligned
@@ -33,16 +35,22 @@ ARGUMENTS = [("ptr", "table"), ("ptr", "scratch"), ("i64", "first"), ("i64", "la
 
 
 def suits(target: Target, kernel: Contraction) -> bool:
-    """Whether a product has few terms, and its loop goes through C's memory step by step."""
-    shape, loop = kernel.output.layout.shape, kernel.loop
-    few = len(shape) == 2 and kernel.inputs[0].layout.shape[-1] <= FEW
-    if not few or shape[1] < target.lanes(kernel.output.buffer.type.dtype.itemsize):
+    """Whether a product has few terms, and its loop goes through C's memory step by step.
+
+    Each term is read again for each vector: they are few if they are not more than what is read and written anyway.
+    """
+    shape, loop, terms = kernel.output.layout.shape, kernel.loop, kernel.inputs[0].layout.shape[-1]
+    lanes = target.lanes(kernel.output.buffer.type.dtype.itemsize)
+    if len(shape) != 2 or shape[1] < lanes or lanes < shape[1] < 2 * lanes:
         return False
     if loop is None:
-        return _flat(kernel.output)
-    read = (n.access for n in loop.nodes if isinstance(n, Load))
+        return terms == 1 and _flat(kernel.output)
+    read = [n.access for n in loop.nodes if isinstance(n, Load) and n is not kernel.sums]
+    walked = [a for a in (*read, *(s.access for s in loop.stores)) if _flat(a)]
+    far = sum(b.bytes for b in {a.buffer for a in walked}) > SECOND
     known = all(_flat(a) or _still(a) or _repeated(a) for a in read)
-    return known and not loop.folds and all(_flat(s.access) for s in loop.stores)
+    suited = known and not loop.folds and all(_flat(s.access) for s in loop.stores)
+    return suited and terms <= (min(SEVERAL, 3 * len(walked)) if far else min(FEW, len(walked)))
 
 
 def _flat(access: Access) -> bool:
@@ -169,7 +177,7 @@ class _Outer:
     @property
     def width(self) -> int:
         """Elements of a copy: a row, a vector of the first columns again, and what the last vector reads beyond."""
-        return -(-(self.n + 2 * self.lanes) // UNIT) * UNIT
+        return -(-(self.n + 2 * self.lanes) // self.lanes) * self.lanes
 
     def line(self, source: Value, along: int, dtype: np.dtype[Any]) -> Line:
         """Write what is needed to read a row from any column on: copies with the first columns behind the last."""
