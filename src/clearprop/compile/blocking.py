@@ -140,10 +140,19 @@ class Plan:
         """
         if self.dotted:
             return 1
-        rows, count = min(self.m, 4), math.ceil(self.n / self.lanes)
-        if count % 2 and count % 3 != 1 and rows == 4 and self.target.fma:
-            return 3
-        return min(max(2, 8 // rows), count)
+        count = math.ceil(self.n / self.lanes)
+        if self.m < 4:
+            most = min(count, (self.target.registers - 1) // (self.m + 1))
+            return min(range(most, 0, -1), key=self._cycles)
+        return 3 if count % 2 and count % 3 != 1 and self.target.fma else min(2, count)
+
+    def _cycles(self, vectors: int) -> float:
+        """About how many cycles a term takes in all panels: multiply-adds, loads, or how long each waits for its last."""
+        full, rest = divmod(math.ceil(self.n / self.lanes), vectors)
+        return sum(
+            count * max(self.m * width / 2, (self.m + width) / 2, 4)
+            for width, count in ((vectors, full), (rest, rest > 0))
+        )
 
     @cached_property
     def rows(self) -> tuple[Rows, ...]:
