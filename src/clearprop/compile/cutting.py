@@ -22,6 +22,9 @@ CLOCK = 3.5e3  # cycles in a microsecond
 BANDWIDTH = 1.2e5  # bytes in a microsecond, from the second cache
 WIDE = 8  # times as wide as tall are blocks of a product that copy their rows
 TALL = 256  # rows, at least, of a block of a product that copies its panels
+SUMMED = 2.0  # microseconds of a product, at least, whose sum is cut,
+SHALLOW = 16  # rows of it, at most, so that there is little to add up,
+DEEPEST = 4  # and pairs of parts
 FEW = 16  # such blocks: each is tall enough to be worth the panels that it reads
 LINE = 64  # elements of the innermost axis that stay together
 
@@ -108,6 +111,15 @@ def _ranges(depth: int, axes: list[Axis], chunks: int) -> Ranges:
 
 
 # ---- products
+
+
+def deep_cut(target: Target, itemsize: int, shape: tuple[int, int, int]) -> int:
+    """Return into how many parts to cut the sum of a product of few rows; an even number, or 1."""
+    m, n, k = shape
+    time = max(product_time(target, itemsize, *shape), n * k * itemsize / BANDWIDTH)
+    parts = 2 * min(math.ceil(time / GRAIN), DEEPEST, k // (2 * LINE))
+    return parts if m <= SHALLOW and time >= SUMMED and parts else 1
+
 
 def outer_cut(
     target: Target, loop: Loop | None, itemsize: int, shape: tuple[int, int, int], period: int

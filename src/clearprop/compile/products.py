@@ -12,6 +12,7 @@ import numpy as np
 
 from .blocking import Layout as Strides
 from .cutting import Blocks, loop_time, panel_cut, product_cut, product_time, wanted
+from .deep import deep_parts, emit_deep
 from .epilogue import BATCH, Epilogue
 from .frame import EXTRA, NUMBER, TABLE, WHO, Frame, Memory, chunk_function
 from .gemm import Product, product
@@ -38,6 +39,8 @@ def emit_product(frame: Frame, target: Target, kernel: Contraction, name: str) -
         return _unrolled(frame, target, kernel)
     if suits(target, kernel):
         return emit_outer(frame, target, kernel, name)
+    if (parts := deep_parts(target, kernel)) > 1:
+        return emit_deep(frame, target, kernel, name, parts)
     made, time = _written(frame, target, kernel, name)
     folds = kernel.loop is not None and bool(kernel.loop.folds)
     if kernel.loop and folds:
