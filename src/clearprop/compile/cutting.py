@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 
 from .gemm import Product
-from .kernels import Apply, Loop, Strips
+from .kernels import Apply, Contraction, Loop, Strips
 from .nest import Axis, accesses, nest
 from .strips import in_order
 from .target import Target
@@ -22,8 +22,10 @@ CLOCK = 3.5e3  # cycles in a microsecond
 BANDWIDTH = 1.2e5  # bytes in a microsecond, from the second cache
 WIDE = 8  # times as wide as tall are blocks of a product that copy their rows
 TALL = 256  # rows, at least, of a block of a product that copies its panels
-SUMMED = 2.0  # microseconds of a product, at least, whose sum is cut,
-SHALLOW = 16  # rows of it, at most, so that there is little to add up,
+STREAM = 2.4e5  # bytes in a microsecond of what is walked from its beginning to its end
+WORTH_OWNING = 2.0  # microseconds of an update whose rows threads then own,
+OWNED = 0.5  # and of a product that reads those rows
+SHALLOW = 16  # rows, at most, of a product whose sum is cut, so that there is little to add up,
 DEEPEST = 4  # and pairs of parts
 FEW = 16  # such blocks: each is tall enough to be worth the panels that it reads
 LINE = 64  # elements of the innermost axis that stay together
@@ -113,23 +115,29 @@ def _ranges(depth: int, axes: list[Axis], chunks: int) -> Ranges:
 # ---- products
 
 
-def deep_cut(target: Target, itemsize: int, shape: tuple[int, int, int]) -> int:
-    """Return into how many parts to cut the sum of a product of few rows; an even number, or 1."""
+def deep_cut(target: Target, itemsize: int, shape: tuple[int, int, int], owned: bool) -> int:
+    """Return into how many parts to cut the sum of a product of few rows; an even number, or 1.
+
+    Where threads own B's rows, even little is worth it: nobody then reads what others have just written.
+    """
     m, n, k = shape
     time = max(product_time(target, itemsize, *shape), n * k * itemsize / BANDWIDTH)
     parts = 2 * min(math.ceil(time / GRAIN), DEEPEST, k // (2 * LINE))
-    return parts if m <= SHALLOW and time >= SUMMED and parts else 1
+    return parts if m <= SHALLOW and time >= (OWNED if owned else WORTH) and parts else 1
 
 
-def outer_cut(
-    target: Target, loop: Loop | None, itemsize: int, shape: tuple[int, int, int], period: int
-) -> Ranges | None:
-    """Return how to cut a product of few terms: into ranges of its rows, each a multiple of `period`."""
-    time = product_time(target, itemsize, *shape) + (loop_time(target, loop) if loop else 0.0)
-    step = math.ceil(shape[0] / wanted(time) / period) * period
-    cut = Ranges(0, shape[0], step)
+def outer_cut(target: Target, kernel: Contraction, period: int) -> Ranges | None:
+    """Return how to cut a product of few terms: into an even number of ranges of its rows, multiples of `period`.
+
+    Each thread finds its rows in its second cache, from which they come faster than other loops' memory does.
+    """
+    rows, dtype = kernel.output.layout.shape[0], kernel.output.buffer.type.dtype
+    time = product_time(target, dtype.itemsize, *kernel.output.layout.shape, kernel.inputs[0].layout.shape[1])
+    if kernel.loop:
+        time += loop_time(target, kernel.loop) * BANDWIDTH / STREAM
+    chunks = 1 if time < WORTH_OWNING else min(2 * math.ceil(time / (2 * GRAIN)), MOST)
+    cut = Ranges(0, rows, math.ceil(rows / chunks / period) * period)
     return cut if cut.chunks > 1 else None
-
 
 
 def product_time(target: Target, itemsize: int, m: int, n: int, k: int) -> float:

@@ -6,6 +6,7 @@ So each thread reads a part of B's rows, the same that it writes when they are u
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 from ..core.lowering import Layout
 from ..core.types import Type
@@ -21,13 +22,13 @@ from .text import Value
 LINE = 64  # bytes
 
 
-def deep_parts(target: Target, kernel: Contraction) -> int:
-    """Return into how many parts the sum of a product is cut; 1 if it stays whole."""
+def deep_parts(target: Target, kernel: Contraction, owned: Collection[Buffer]) -> int:
+    """Return into how many parts the sum of a product is cut; 1 if it stays whole. Threads own rows of some arrays."""
     shape, (a, b) = kernel.output.layout.shape, kernel.inputs
     if len(shape) != 2 or (kernel.loop and kernel.loop.folds) or b.layout.strides[1] != 1:
         return 1
     itemsize = kernel.output.buffer.type.dtype.itemsize
-    return deep_cut(target, itemsize, (*shape, a.layout.shape[1]))
+    return deep_cut(target, itemsize, (*shape, a.layout.shape[1]), b.buffer in owned)
 
 
 def emit_deep(frame: Frame, target: Target, kernel: Contraction, name: str, parts: int) -> Memory:

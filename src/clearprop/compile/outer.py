@@ -76,7 +76,7 @@ def emit_outer(frame: Frame, target: Target, kernel: Contraction, name: str) -> 
     writer.write()
     part.finish()
     rows, own = writer.m, writer.bytes
-    cut = outer_cut(target, kernel.loop, writer.itemsize, (writer.m, writer.n, writer.k), writer.period)
+    cut = outer_cut(target, kernel, writer.period)
 
     def whole() -> None:
         f.do(f"call void @{name}(ptr %table, {frame.scratch()}, i64 0, i64 {rows})")

@@ -6,17 +6,17 @@ A large product is cut into blocks of tiles and panels that a team shares; of ma
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 
 import numpy as np
 
 from .blocking import Layout as Strides
-from .cutting import Blocks, loop_time, panel_cut, product_cut, product_time, wanted
+from .cutting import Blocks, loop_time, outer_cut, panel_cut, product_cut, product_time, wanted
 from .deep import deep_parts, emit_deep
 from .epilogue import BATCH, Epilogue
 from .frame import EXTRA, NUMBER, TABLE, WHO, Frame, Memory, chunk_function
 from .gemm import Product, product
-from .kernels import Access, Contraction
+from .kernels import Access, Buffer, Contraction, Kernel
 from .loops import begin_folds, emit_loop
 from .microkernel import multiply_add
 from .outer import emit_outer, suits
@@ -28,8 +28,28 @@ from .vocabulary import compute
 TINY = 32  # multiply-adds that are written out
 
 
-def emit_product(frame: Frame, target: Target, kernel: Contraction, name: str) -> Memory:
-    """Write a product into a kernel's function, and beside it what the function calls."""
+def owned_rows(target: Target, kernels: Iterable[Kernel]) -> set[Buffer]:
+    """Return the arrays whose rows threads share out to update them, each mostly the same ones again."""
+    found: set[Buffer] = set()
+    for kernel in kernels:
+        if isinstance(kernel, Contraction) and kernel.tiled and kernel.loop and _rows_shared(target, kernel):
+            size = kernel.output.buffer.type.size
+            found.update(b for b in kernel.loop.reads() if b.type.size == size)
+    return found
+
+
+def _rows_shared(target: Target, kernel: Contraction) -> bool:
+    if suits(target, kernel):
+        return outer_cut(target, kernel, 1) is not None
+    shape = (*kernel.output.layout.shape[-2:], kernel.inputs[0].layout.shape[-1])
+    time = product_time(target, kernel.output.buffer.type.dtype.itemsize, *shape)
+    return kernel.loop is not None and wanted(time + loop_time(target, kernel.loop)) > 1
+
+
+def emit_product(
+    frame: Frame, target: Target, kernel: Contraction, name: str, owned: Collection[Buffer] = ()
+) -> Memory:
+    """Write a product into a kernel's function, and beside it what the function calls; threads own rows of `owned`."""
     count = math.prod(kernel.output.layout.shape[:-2])
     _find(frame, kernel)
     if not kernel.tiled:
@@ -39,7 +59,7 @@ def emit_product(frame: Frame, target: Target, kernel: Contraction, name: str) -
         return _unrolled(frame, target, kernel)
     if suits(target, kernel):
         return emit_outer(frame, target, kernel, name)
-    if (parts := deep_parts(target, kernel)) > 1:
+    if (parts := deep_parts(target, kernel, owned)) > 1:
         return emit_deep(frame, target, kernel, name, parts)
     made, time = _written(frame, target, kernel, name)
     folds = kernel.loop is not None and bool(kernel.loop.folds)

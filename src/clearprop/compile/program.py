@@ -28,7 +28,7 @@ from .in_place import in_place
 from .kernels import FAILED, Buffer, Contraction, Kernel, Loop, Special, Strips
 from .memory import aligned, block, plan
 from .parts import parts
-from .products import emit_product
+from .products import emit_product, owned_rows
 from .schedule import Schedule, schedule
 from .specials import emit_special, scratch_bytes
 from .target import Target, chosen
@@ -77,6 +77,10 @@ class Program:
         self._finish(module)
         return module
 
+    @cached_property
+    def _owned(self) -> set[Buffer]:
+        return owned_rows(self.target, self.schedule.kernels)
+
     @property
     def text(self) -> str:
         """All of it."""
@@ -102,7 +106,7 @@ class Program:
         elif isinstance(kernel, Strips):
             self._need(emit_cut_strips(frame, self.target, kernel))
         elif isinstance(kernel, Contraction):
-            self._need(emit_product(frame, self.target, kernel, f"product{number}"))
+            self._need(emit_product(frame, self.target, kernel, f"product{number}", self._owned))
         else:
             assert isinstance(kernel, Special)
             self._need(Memory(scratch_bytes(kernel)))
