@@ -147,7 +147,7 @@ class Plan:
         return 3 if count % 2 and count % 3 != 1 and self.target.fma else min(2, count)
 
     def _cycles(self, vectors: int) -> float:
-        """About how many cycles a term takes in all panels: multiply-adds, loads, or how long each waits for its last."""
+        """About how many cycles a term takes in all panels: multiply-adds, loads, or the wait for the last sum."""
         full, rest = divmod(math.ceil(self.n / self.lanes), vectors)
         return sum(
             count * max(self.m * width / 2, (self.m + width) / 2, 4)

@@ -19,13 +19,15 @@ WORTH = 5.0  # microseconds: below, one thread does it
 GRAIN = 5.0  # microseconds of a chunk at least
 MOST = 48  # chunks
 CLOCK = 3.5e3  # cycles in a microsecond
+ROOT = 5  # cycles of a vector of square roots
 BANDWIDTH = 1.2e5  # bytes in a microsecond, from the second cache
 WIDE = 8  # times as wide as tall are blocks of a product that copy their rows
 TALL = 256  # rows, at least, of a block of a product that copies its panels
 STREAM = 2.4e5  # bytes in a microsecond of what is walked from its beginning to its end
-WORTH_OWNING = 2.0  # microseconds of an update whose rows threads then own,
-OWNED = 0.5  # and of a product that reads those rows
+WORTH_OWNING = 1.2  # microseconds of an update whose rows threads then own,
+OWNED = 0.2  # and of a product that reads those rows
 SHALLOW = 16  # rows, at most, of a product whose sum is cut, so that there is little to add up,
+CACHED = 2 * 1024 * 1024  # bytes of B, at most, so that second caches keep what threads own,
 DEEPEST = 4  # and pairs of parts
 FEW = 16  # such blocks: each is tall enough to be worth the panels that it reads
 LINE = 64  # elements of the innermost axis that stay together
@@ -75,7 +77,8 @@ def loop_time(target: Target, loop: Loop) -> float:
     steps, moved = 0.0, 0
     for node in loop.nodes:
         if isinstance(node, Apply):
-            steps += weight(node.function) / target.lanes(max(node.dtype.itemsize, 4))
+            cycles = ROOT if node.function == "sqrt" else weight(node.function)
+            steps += cycles / target.lanes(max(node.dtype.itemsize, 4))
     for access, stride in zip(accesses(loop), inner.strides, strict=True):
         moved += access.buffer.type.dtype.itemsize * (0 if stride == 0 else 1 if stride == 1 else 4)
     return max(size * steps / CLOCK, size * moved / BANDWIDTH)
@@ -122,8 +125,9 @@ def deep_cut(target: Target, itemsize: int, shape: tuple[int, int, int], owned: 
     """
     m, n, k = shape
     time = max(product_time(target, itemsize, *shape), n * k * itemsize / BANDWIDTH)
+    near = n * k * itemsize <= CACHED
     parts = 2 * min(math.ceil(time / GRAIN), DEEPEST, k // (2 * LINE))
-    return parts if m <= SHALLOW and time >= (OWNED if owned else WORTH) and parts else 1
+    return parts if near and m <= SHALLOW and time >= (OWNED if owned else WORTH) and parts else 1
 
 
 def outer_cut(target: Target, kernel: Contraction, period: int) -> Ranges | None:
@@ -131,8 +135,8 @@ def outer_cut(target: Target, kernel: Contraction, period: int) -> Ranges | None
 
     Each thread finds its rows in its second cache, from which they come faster than other loops' memory does.
     """
-    rows, dtype = kernel.output.layout.shape[0], kernel.output.buffer.type.dtype
-    time = product_time(target, dtype.itemsize, *kernel.output.layout.shape, kernel.inputs[0].layout.shape[1])
+    (rows, columns), terms = kernel.output.layout.shape, kernel.inputs[0].layout.shape[1]
+    time = product_time(target, kernel.output.buffer.type.dtype.itemsize, rows, columns, terms)
     if kernel.loop:
         time += loop_time(target, kernel.loop) * BANDWIDTH / STREAM
     chunks = 1 if time < WORTH_OWNING else min(2 * math.ceil(time / (2 * GRAIN)), MOST)

@@ -288,7 +288,9 @@ class _Writer(Copies):
 
     def tile_by_tile(self, f: Function, part: Part) -> None:
         """Write the same with all panels for a tile, then the next: as C is in memory."""
-        calls = [(panels, self.tile(f, part, panels), self.panels_of(f, panels)) for panels in self.cut.panels]
+        calls = [
+            (panels, self.tile(f, part, panels), self.panels_of(f, panels)) for panels in self.cut.panels
+        ]
 
         def one(t: Value) -> None:
             row = self.row(f, part.rows, t)

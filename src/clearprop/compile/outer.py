@@ -25,7 +25,7 @@ from .text import Function, Value, value_type
 
 FEW = 4  # terms, at most,
 SEVERAL = 8  # or so many where
-SECOND = 1024 * 1024  # bytes or more are walked, which come from beyond the second cache and are best read in a row
+SECOND = 2**20  # bytes or more are walked: what comes from beyond the second cache is best read in a row
 COPIES = 20 * 1024  # bytes of copies at most, so that the first cache has room for the rest,
 OFTEN = 4  # and rows, at least, for each
 MANY = 8  # vectors that are written one after the other instead of in a loop, at most
@@ -172,7 +172,10 @@ class _Outer:
         Then no load of it crosses cache lines.
         """
         lines = self.k + sum(map(_repeated, self.arrays))
-        return self.period * lines * self.width * self.itemsize <= COPIES and self.m >= OFTEN * self.period * lines
+        return (
+            self.period * lines * self.width * self.itemsize <= COPIES
+            and self.m >= OFTEN * self.period * lines
+        )
 
     @property
     def width(self) -> int:
@@ -285,9 +288,7 @@ class _Outer:
 
         f.loop(at, self.n, 1, [], one)
 
-    def piece(
-        self, here: Here, at: Value | int, factors: Sequence[Value], mask: Value | None = None
-    ) -> None:
+    def piece(self, here: Here, at: Value | int, factors: Sequence[Value], mask: Value | None = None) -> None:
         """Write the sums of some elements of C and what becomes of them."""
         f = self.f
         total = f.like(0, factors[0])
@@ -301,7 +302,5 @@ class _Outer:
 
         self.registers(total, self.still, corner, mask).write()
 
-    def registers(
-        self, total: Value, known: Known, corner: Corner, mask: Value | None = None
-    ) -> Registers:
+    def registers(self, total: Value, known: Known, corner: Corner, mask: Value | None = None) -> Registers:
         return Registers(self.f, self.target, self.loop, self.source, [[total]], mask, corner, known)
