@@ -161,15 +161,15 @@ def panel_cut(product: Product) -> Ranges | None:
     return cut if cut.chunks > 1 else None
 
 
-def product_cut(product: Product, time: float, rows: bool = True) -> Blocks | None:
-    """Return how to cut a product that takes so long; its rows only if they may be.
+def product_cut(product: Product, time: float, rows: bool = True, least: int = 1) -> Blocks | None:
+    """Return how to cut a product that takes so long; its rows only if they may be; into so many blocks at least.
 
     Blocks are about square, since each reads all of k for its rows and for its columns; but wide where each
     copies its rows, and tall where each copies its panels.
     """
     wide = WIDE if product.copies else 1
     tall = TALL if product.near else 1
-    chunks = min(wanted(time), FEW if product.copies else MOST)
+    chunks = max(least, min(wanted(time), FEW if product.copies else MOST))
     tiles, panels, cut = product.tiles, product.together, Blocks(product.tiles, product.together, 1, 1)
     while cut.chunks < chunks:
         flat = not rows or tiles == 1 or tiles * product.height < 2 * tall

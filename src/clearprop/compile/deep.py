@@ -35,7 +35,7 @@ def emit_deep(frame: Frame, target: Target, kernel: Contraction, name: str, part
     """Write such a product into a kernel's function, and beside it what the function calls."""
     f, dtype, terms = frame.f, kernel.output.buffer.type.dtype, kernel.inputs[0].layout.shape[1]
     (m, n), lanes = kernel.output.layout.shape, target.lanes(kernel.output.buffer.type.dtype.itemsize)
-    stride, each = -(-n // lanes) * lanes, -(-terms // parts // lanes) * lanes
+    stride, each = -(-n // lanes) * lanes, terms // parts // lanes * lanes
     a, b = (access.layout for access in kernel.inputs)
     left, right = Strides(*a.strides), Strides(*b.strides)
 

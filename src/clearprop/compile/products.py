@@ -6,44 +6,27 @@ A large product is cut into blocks of tiles and panels that a team shares; of ma
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 
 import numpy as np
 
 from .blocking import Layout as Strides
-from .cutting import Blocks, loop_time, outer_cut, panel_cut, product_cut, product_time, wanted
+from .cutting import Blocks, loop_time, panel_cut, product_cut, product_time, wanted
 from .deep import deep_parts, emit_deep
 from .epilogue import BATCH, Epilogue
 from .frame import EXTRA, NUMBER, TABLE, WHO, Frame, Memory, chunk_function
 from .gemm import Product, product
-from .kernels import Access, Buffer, Contraction, Kernel
+from .kernels import Access, Buffer, Contraction
 from .loops import begin_folds, emit_loop
 from .microkernel import multiply_add
 from .outer import emit_outer, suits
+from .owning import updates
 from .registers import Corner
 from .target import Target
 from .text import Function, Value, value_type
 from .vocabulary import compute
 
 TINY = 32  # multiply-adds that are written out
-
-
-def owned_rows(target: Target, kernels: Iterable[Kernel]) -> set[Buffer]:
-    """Return the arrays whose rows threads share out to update them, each mostly the same ones again."""
-    found: set[Buffer] = set()
-    for kernel in kernels:
-        if isinstance(kernel, Contraction) and kernel.tiled and kernel.loop and _rows_shared(target, kernel):
-            size = kernel.output.buffer.type.size
-            found.update(b for b in kernel.loop.reads() if b.type.size == size)
-    return found
-
-
-def _rows_shared(target: Target, kernel: Contraction) -> bool:
-    if suits(target, kernel):
-        return outer_cut(target, kernel, 1) is not None
-    shape = (*kernel.output.layout.shape[-2:], kernel.inputs[0].layout.shape[-1])
-    time = product_time(target, kernel.output.buffer.type.dtype.itemsize, *shape)
-    return kernel.loop is not None and wanted(time + loop_time(target, kernel.loop)) > 1
 
 
 def emit_product(
@@ -63,9 +46,10 @@ def emit_product(
         return emit_deep(frame, target, kernel, name, parts)
     made, time = _written(frame, target, kernel, name)
     folds = kernel.loop is not None and bool(kernel.loop.folds)
+    least = 1 if updates(kernel).isdisjoint(owned) else 2
     if kernel.loop and folds:
         begin_folds(frame.f, target, kernel.loop, frame.address)
-    blocks = None if kernel.apart else product_cut(made, time / made.rounds, rows=not folds)
+    blocks = None if kernel.apart else product_cut(made, time / made.rounds, not folds, least)
     if blocks is not None:
         return _shared(frame, kernel, made, blocks, count)
     chunks = min(wanted(time * count), count)

@@ -27,8 +27,9 @@ from .identity import digest
 from .in_place import in_place
 from .kernels import FAILED, Buffer, Contraction, Kernel, Loop, Special, Strips
 from .memory import NOWHERE, block, plan
+from .owning import owned_rows
 from .parts import parts
-from .products import emit_product, owned_rows
+from .products import emit_product
 from .schedule import Schedule, schedule
 from .specials import emit_special, scratch_bytes
 from .target import Target, chosen
