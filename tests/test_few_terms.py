@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_gemm import HERE, Fence, dtypes, targets
 
 import clearprop as cp
 from clearprop.compile import blocking, deep
@@ -12,6 +11,7 @@ from clearprop.compile.fusion import NARROW
 from clearprop.compile.kernels import Contraction
 from clearprop.compile.outer import suits
 from clearprop.compile.program import Program
+from test_gemm import HERE, Fence, dtypes, targets
 
 rng = np.random.default_rng(0)
 
