@@ -50,6 +50,8 @@ CASES = {
     "one row": (product, normal(1, 2000), normal(2000, 900)),
     "one column": (product, normal(2000, 900), normal(900, 1)),
     "flat": (product, normal(700, 5), normal(5, 900)),
+    "few terms": (lambda w, x, y: w - x.T @ y, normal(700, 903), normal(2, 700), normal(2, 903)),
+    "few rows": (product, normal(3, 3000), normal(3000, 133)),
     "batch of small": (product, normal(300, 20, 30), normal(300, 30, 25)),
     "batch of small, transposed": (
         lambda x, y: x @ np.swapaxes(y, 1, 2),

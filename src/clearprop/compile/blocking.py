@@ -12,6 +12,7 @@ from .dot import dot_rows
 from .heights import Rows, heights
 from .microkernel import accumulators
 from .target import Target
+from .widths import width
 
 NEAR = 64 * 1024  # bytes of an operand that are read in place whatever their strides
 FAR = 20 * 1024  # and bytes, for each byte of a vector, over which a tile's part of it is spread at most
@@ -20,6 +21,7 @@ SECOND = (65536, 6)  # the same of the second cache, for rows of a panel
 BLOCK = 512 * 1024  # bytes of A that a pass over the panels keeps in the second cache
 SHARES = 8  # parts, at least, that blocks are of all tiles, and groups of all panels
 FEW = 4  # tiles of a block, or more: each reads all panels anew
+FIRST_HALF = 16 * 1024  # bytes of all panels for which the first cache has room beside what goes through it
 PAIR = 2  # panels of a group, or more: each reads all tiles anew
 DOTS = 16  # rows of dot products at most: each needs a sum for every column
 GROUP = 416 * 1024  # bytes of panels that are copied together
@@ -113,10 +115,10 @@ class Plan:
         """
         if self.dotted:
             return 1
-        rows, count = min(self.m, 4), math.ceil(self.n / self.lanes)
-        if count % 2 and count % 3 != 1 and rows == 4 and self.target.fma:
-            return 3
-        return min(max(2, 8 // rows), count)
+        count = math.ceil(self.n / self.lanes)
+        if self.m < 4:
+            return width(self.m, count, self.target.registers)
+        return 3 if count % 2 and count % 3 != 1 and self.target.fma else min(2, count)
 
     @cached_property
     def rows(self) -> tuple[Rows, ...]:
@@ -132,16 +134,16 @@ class Plan:
     @cached_property
     def panels(self) -> tuple[Panels, ...]:
         """All panels."""
-        width = self.vectors * self.lanes
-        full, rest = divmod(self.n, width)
+        wide = self.vectors * self.lanes
+        full, rest = divmod(self.n, wide)
         found = []
         if full:
-            found.append(Panels(self.vectors, width, width, 0, full, 0, self.reads_b))
+            found.append(Panels(self.vectors, wide, wide, 0, full, 0, self.reads_b))
         if rest:
             vectors = math.ceil(rest / self.lanes)
             ragged = rest < vectors * self.lanes
             in_place = self.dotted or (self.reads_b and (self.masks or not ragged))
-            found.append(Panels(vectors, rest, vectors * self.lanes, full, full + 1, full * width, in_place))
+            found.append(Panels(vectors, rest, vectors * self.lanes, full, full + 1, full * wide, in_place))
         return tuple(found)
 
     @property
@@ -217,6 +219,12 @@ class Plan:
         """Tiles whose rows of A are kept at hand while all panels pass."""
         most = BLOCK // (self.depth * self.dtype.itemsize * self.rows[0].height)
         return max(1, min(most, max(FEW, math.ceil(self.tile_count / SHARES))))
+
+    @property
+    def row_by_row(self) -> bool:
+        """Whether a tile meets all panels before the next one does: the first cache has them, and C is far."""
+        panels = self.k * self.panels[-1].stop * self.panels[0].width * self.dtype.itemsize
+        return panels <= FIRST_HALF and self.m * self.n * self.dtype.itemsize > LARGE
 
     # ---- groups of panels
 

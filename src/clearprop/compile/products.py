@@ -6,8 +6,7 @@ A large product is cut into blocks of tiles and panels that a team shares; of ma
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 import numpy as np
@@ -23,12 +22,15 @@ from .cutting import (
     product_time,
     wanted,
 )
+from .deep import deep_parts, emit_deep
 from .epilogue import BATCH, Epilogue
-from .frame import EXTRA, NUMBER, TABLE, WHO, Frame, chunk_function
+from .frame import EXTRA, NUMBER, TABLE, WHO, Frame, Memory, chunk_function
 from .gemm import Product, product
-from .kernels import Access, Contraction
+from .kernels import Access, Buffer, Contraction
 from .loops import begin_folds, emit_loop
 from .microkernel import multiply_add
+from .outer import emit_outer, suits
+from .owning import updates
 from .registers import Corner
 from .target import Target
 from .text import Function, Value, value_type
@@ -49,20 +51,15 @@ class Arriving(Protocol):
 TINY = 32  # multiply-adds that are written out
 
 
-@dataclass(frozen=True)
-class Memory:
-    """Bytes that a kernel needs while it runs: for all threads together, for each of them, and whether it is cut."""
-
-    shared: int = 0
-    own: int = 0
-    cut: bool = False
-    arrived: bool = False  # whether rows that were still to arrive have done so
-
-
 def emit_product(
-    frame: Frame, target: Target, kernel: Contraction, name: str, rows: Arriving | None = None
+    frame: Frame,
+    target: Target,
+    kernel: Contraction,
+    name: str,
+    rows: Arriving | None = None,
+    owned: Collection[Buffer] = (),
 ) -> Memory:
-    """Write a product into a kernel's function, and beside it what the function calls.
+    """Write a product into a kernel's function, and beside it what the function calls; threads own rows of `owned`.
 
     Rows of A that are still to arrive may be copied by whoever reads them: if that is what makes both worth sharing.
     """
@@ -73,13 +70,18 @@ def emit_product(
         return Memory()
     if count * _terms(kernel) <= TINY:
         return _unrolled(frame, target, kernel)
+    if suits(target, kernel):
+        return emit_outer(frame, target, kernel, name)
+    if (parts := deep_parts(target, kernel, owned)) > 1:
+        return emit_deep(frame, target, kernel, name, parts)
     made, time = _written(frame, target, kernel, name)
     folds = kernel.loop is not None and bool(kernel.loop.folds)
+    least = 1 if updates(kernel).isdisjoint(owned) else 2
     if kernel.loop and folds:
         begin_folds(frame.f, target, kernel.loop, frame.address)
-    blocks = None if kernel.apart else product_cut(made, time / made.rounds, rows=not folds)
+    blocks = None if kernel.apart else product_cut(made, time / made.rounds, not folds, least)
     if rows and arrives_within(time, rows.time):
-        both = product_cut(made, time + rows.time, rows=not folds)
+        both = product_cut(made, time + rows.time, not folds, least)
         if both is not None and _by_rows(made, both):
             return _shared(frame, kernel, made, both, count, rows)
     if blocks is not None:

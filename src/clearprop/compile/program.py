@@ -22,13 +22,14 @@ from .cache import Code, find, keep
 from .calls import Call
 from .cut_loops import emit_cut_loop, emit_cut_strips
 from .engine import Native, assemble, making
-from .frame import Frame, Places
+from .frame import Frame, Memory, Places
 from .identity import digest
 from .in_place import in_place
 from .kernels import FAILED, Buffer, Contraction, Kernel, Loop, Special, Strips
 from .memory import NOWHERE, block, plan
+from .owning import owned_rows
 from .parts import parts
-from .products import Arriving, Memory, emit_product
+from .products import Arriving, emit_product
 from .schedule import Schedule, schedule
 from .specials import emit_special, scratch_bytes
 from .target import Target, chosen
@@ -73,6 +74,10 @@ class Program:
         self._finish(module)
         return module
 
+    @cached_property
+    def _owned(self) -> set[Buffer]:
+        return owned_rows(self.target, self.schedule.kernels)
+
     @property
     def text(self) -> str:
         """All of it."""
@@ -98,7 +103,8 @@ class Program:
         elif isinstance(kernel, Strips):
             memory = emit_cut_strips(frame, self.target, kernel)
         elif isinstance(kernel, Contraction):
-            memory = emit_product(frame, self.target, kernel, f"product{number}", self._arriving(kernel))
+            arriving = self._arriving(kernel)
+            memory = emit_product(frame, self.target, kernel, f"product{number}", arriving, self._owned)
             if memory.arrived:
                 self.later.add(kernel.inputs[0].buffer)
         else:

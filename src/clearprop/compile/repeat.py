@@ -16,12 +16,11 @@ import numpy as np
 from ..core.graph import Graph
 from ..core.lowering import contiguous
 from ..core.types import type_of
-from .frame import STATUS, Frame
+from .frame import STATUS, Frame, Memory
 from .given import fitted, rows_fitted
 from .in_place import in_place
 from .kernels import Buffer, Contraction
 from .memory import aligned, block, empty, parts
-from .products import Memory
 from .program import Program
 from .rows import Rows, description
 from .target import Target
