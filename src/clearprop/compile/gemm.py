@@ -210,7 +210,7 @@ class _Writer(Copies):
 
     def pack_rows(self, f: Function, rows: Rows) -> None:
         """Write the copy of tiles of one height, for each part of k."""
-        start, stop = self.asked(f, rows, ("%left", "%right"))
+        start, stop = self.asked(f, rows, "%left", "%right")
         begin = self.row(f, rows, start)
 
         def work(k: Value | int, terms: Value | int, more: Value, final: Value | None) -> None:
@@ -218,9 +218,9 @@ class _Writer(Copies):
 
         self.parts(f, work)
 
-    def asked(self, f: Function, part: Rows | Panels) -> tuple[Value, Value]:
-        """Return which tiles of one height, or panels of one width, are asked for."""
-        names = ("%first", "%last") if isinstance(part, Rows) else ("%left", "%right")
+    def asked(self, f: Function, part: Rows | Panels, *names: str) -> tuple[Value, Value]:
+        """Return which tiles of one height, or panels of one width, are asked for, by these arguments."""
+        names = names or (("%first", "%last") if isinstance(part, Rows) else ("%left", "%right"))
         begin, end = (self.between(f, Value(name, "i64"), part.first, part.stop) for name in names)
         return begin, end
 
