@@ -30,9 +30,8 @@ LARGE = 512 * 1024  # bytes of C that the second cache holds anyway
 FOLLOW = 1024 * 1024  # bytes of panels, or more: the second cache has lost the next one when its turn comes
 MANY = 8  # panels, at least, so that they can be shared out without cutting rows,
 EVEN = (4, 6)  # or so many
-COPY = 128 * 1024  # bytes of B that are copied at once, at most, and
-PART = 8  # this part of all three matrices,
-SHARED = 4  # but so many panels, where threads share nothing else
+COMMON, OWN = 2, 4  # parts of the room that copies for all threads have, and for each
+ANY = 1 << 60  # bytes that are no limit
 DEPTH = 3200  # bytes of a row of A that a tile goes through before it is put down
 
 
@@ -75,7 +74,8 @@ class Plan:
     """A product C[m, n] = A[m, k] B[k, n] and how it is cut.
 
     If `turned`, this is the product Cᵀ = Bᵀ Aᵀ that stands for the one asked for. If `dotted`, results are
-    dot products of columns of B, read in place, with single rows of A.
+    dot products of columns of B, read in place, with single rows of A. If `folded`, rows of C are folded, and not
+    shared out. Copies should not take more than about ``room`` bytes.
     """
 
     target: Target
@@ -89,6 +89,8 @@ class Plan:
     direct: bool
     turned: bool = False
     dotted: bool = False
+    folded: bool = False
+    room: float = math.inf
 
     @property
     def transposed(self) -> Plan:
@@ -214,8 +216,9 @@ class Plan:
     @cached_property
     def block(self) -> int:
         """Tiles whose rows of A are kept at hand while all panels pass."""
-        most = BLOCK // (self.depth * self.dtype.itemsize * self.rows[0].height)
-        return max(1, min(most, max(FEW, math.ceil(self.tile_count / SHARES))))
+        tile = self.depth * self.dtype.itemsize * self.rows[0].height
+        wanted = max(FEW, math.ceil(self.tile_count / SHARES))
+        return max(1, min(BLOCK // tile, wanted, self._fitting(tile, OWN)))
 
     # ---- groups of panels
 
@@ -231,7 +234,7 @@ class Plan:
             and self.reads_a
             and not any(p.in_place for p in self.panels)
             and self.m <= ROUND
-            and (self.panel_count >= MANY or self.panel_count in EVEN or alone)
+            and (self.panel_count >= MANY or self.panel_count in EVEN or alone or self.folded)
         )
 
     @property
@@ -243,7 +246,8 @@ class Plan:
     def group(self) -> int:
         """Panels that are copied together."""
         panel = self.deep * self.panels[0].width * self.dtype.itemsize
-        return max(1, min(GROUP // panel, max(PAIR, math.ceil(self.panel_count / SHARES))))
+        wanted = max(PAIR, math.ceil(self.panel_count / SHARES))
+        return max(1, min(GROUP // panel, wanted, self._fitting(panel, OWN)))
 
     # ---- memory, in elements; every part begins at a multiple of 64 bytes
 
@@ -264,16 +268,19 @@ class Plan:
             if p.first < panels.first and not p.in_place
         )
 
+    def _fitting(self, size: int, part: int) -> int:
+        """Return how many pieces of so many bytes fit into a part of the room."""
+        return int(min(self.room, ANY)) // (part * size)
+
     @cached_property
     def together(self) -> int:
         """Panels whose copies are in the work memory at the same time: one round after the other if not all."""
         if self.near or self.panels[0].in_place:
             return self.panel_count
-        sizes = self.m * self.k + self.k * self.n + self.m * self.n
-        room = COPY // self.dtype.itemsize + sizes // PART
-        rounds = math.ceil(self.panel_count * self.panels[0].width * self.long / room)
-        least = 1 if self.direct else SHARED  # a loop may have folds, and then rows are not cut
-        return min(max(math.ceil(self.panel_count / rounds), least), self.panel_count)
+        panel = self.panels[0].width * self.long * self.dtype.itemsize
+        part = 1 if self.reads_a else COMMON
+        fitting = max(self._fitting(panel, part), FEW if self.folded else 1)
+        return math.ceil(self.panel_count / math.ceil(self.panel_count / fitting))
 
     @property
     def own_b(self) -> int:
@@ -354,12 +361,14 @@ def plan(
     b: Layout,
     c: Layout,
     direct: bool,
+    folded: bool = False,
+    room: float = math.inf,
 ) -> Plan:
-    """Decide how a product is cut; `direct` if its results are stored as they are."""
+    """Decide how a product is cut; `direct` if its results are stored as they are, `folded` if rows are folded."""
     a = Layout(1 if m == 1 else a.row, 1 if k == 1 and m > 1 else a.column)
     b = Layout(b.row, 1 if n == 1 else b.column)
     c = Layout(1 if m == 1 and n > 1 else c.row, 1 if n == 1 else c.column)
-    asked = Plan(target, dtype, m, n, k, a, b, c, direct)
+    asked = Plan(target, dtype, m, n, k, a, b, c, direct, folded=folded, room=room)
     plain = (asked, asked.transposed)
     dotted = (replace(p, dotted=True) for p in plain if p.b.row == 1 and p.m <= DOTS)
     return min((*plain, *dotted), key=_cost)

@@ -96,6 +96,7 @@ def product(
     b: Layout,
     c: Layout,
     epilogue: Epilogue | None = None,
+    room: float = math.inf,
 ) -> Product:
     """Write the functions of a product.
 
@@ -112,6 +113,8 @@ def product(
         Strides of A[m, k], B[k, n] and C[m, n] in elements.
     epilogue : Epilogue, optional
         What becomes of the sums; without it they are stored.
+    room : float
+        Bytes of memory that copies should not exceed by much.
 
     Examples
     --------
@@ -121,7 +124,8 @@ def product(
     >>> found.tiles, found.panels
     (2, 2)
     """
-    cut = plan(target, np.dtype(dtype), *shape, a, b, c, epilogue is None)
+    folded = epilogue is not None and bool(epilogue.loop.folds)
+    cut = plan(target, np.dtype(dtype), *shape, a, b, c, epilogue is None, folded, room)
     writer = _Writer(module, name, cut, epilogue)
     writer.pack()
     writer.slice()

@@ -97,7 +97,7 @@ def _written(frame: Frame, target: Target, kernel: Contraction, name: str) -> tu
     if kernel.loop:
         time += loop_time(target, kernel.loop)
     through = _through(frame, target, kernel)
-    made = product(frame.f.module, name, target, dtype, shape, left, right, result, through)
+    made = product(frame.f.module, name, target, dtype, shape, left, right, result, through, frame.room)
     return made, time
 
 
