@@ -1,7 +1,9 @@
 """Threads: the same bits for any number of them, how many there are, and that nothing makes them hang or crash."""
 
+import itertools
 import math
 import os
+import platform
 import subprocess
 import sys
 import textwrap
@@ -171,21 +173,55 @@ def test_small_work_is_not_cut():
 
 @pytest.mark.parametrize("tiles", [1, 2, 7, 150])
 @pytest.mark.parametrize("panels", [1, 3, 64])
-@pytest.mark.parametrize("own", ["", "near", "copies"])
-def test_blocks_cover_a_product(tiles, panels, own):
-    copied = {own: True} if own else {}
-    made = Product("p", "p_pack", "p_slice", tiles, panels, panels, panels * 10**6, 64, 14, 32, **copied)
+@pytest.mark.parametrize("copies", [False, True])
+def test_blocks_cover_a_product(tiles, panels, copies):
+    made = Product(
+        "p", "p_pack", "p_slice", tiles, panels, panels, panels * 10**6, 64, 14, 32, panels, copies=copies
+    )
     cut = product_cut(made, 1000.0)
-    most = panels * max(1, tiles * 14 // TALL) if own == "near" else tiles * panels
-    if most == 1:
+    if tiles * panels == 1:
         assert cut is None
         return
     assert (cut.down - 1) * cut.tiles < tiles <= cut.down * cut.tiles
     assert (cut.across - 1) * cut.panels < panels <= cut.across * cut.panels
-    assert cut.chunks >= min(FEW if own == "copies" else MOST, most) / 2
-    assert own != "near" or cut.tiles in (tiles, *range(TALL // 14, tiles))
-    copies = panel_cut(made)
-    assert copies is None if panels == 1 else (copies.chunks - 1) * copies.step < panels
+    assert cut.chunks >= min(FEW if copies else MOST, tiles * panels) / 2
+    pieces = panel_cut(made)
+    assert pieces is None if panels == 1 else (pieces.chunks - 1) * pieces.step < panels
+
+
+@pytest.mark.parametrize("tiles", [1, 7, 37, 74])
+@pytest.mark.parametrize("panels", [1, 5, 19, 41, 64, 300])
+@pytest.mark.parametrize("group", [1, 2, 4])
+@pytest.mark.parametrize("time", [20.0, 1000.0])
+def test_groups_cover_a_product(tiles, panels, group, time):
+    """Begins run from 0 to the number of panels of all parts, and no group is of two parts."""
+    import ctypes
+
+    from clearprop.compile.engine import Native
+    from clearprop.compile.frame import NUMBER
+    from clearprop.compile.products import _begin
+    from clearprop.compile.text import Function, Module
+
+    made = Product("p", "p_pack", "p_slice", tiles, panels, panels, 0, 64, 14, 32, panels, group)
+    cut = product_cut(made, time)
+    if cut is None:
+        assert panels == 1
+        assert tiles < 2 * TALL / 14
+        return
+    assert (cut.parts - 1) * cut.tiles < tiles <= cut.parts * cut.tiles
+    assert cut.parts == 1 or cut.tiles * 14 >= TALL
+    module = Module()
+    f = Function(module, "begin", [("i64", NUMBER.name[1:]), ("ptr", "to")], internal=False)
+    f.do(f"store {_begin(f, cut, NUMBER)}, ptr %to")
+    f.finish()
+    call, found = Native(module.text()).function("begin", ctypes.c_int64, ctypes.c_void_p), ctypes.c_int64()
+    begins = []
+    for number in range(cut.chunks + 1):
+        call(number, ctypes.addressof(found))
+        begins.append(found.value)
+    assert (begins[0], begins[-1]) == (0, cut.parts * panels)
+    assert all(a < b and a // panels == (b - 1) // panels for a, b in itertools.pairwise(begins))
+    assert begins[cut.ends] == cut.ends * cut.large
 
 
 def test_a_loop_is_cut_where_no_fold_combines():
@@ -304,12 +340,15 @@ def test_workers_come_when_needed_and_go_when_fewer_are_asked_for():
     assert len(workers()) == 1
 
 
-def test_workers_take_their_part():
+@pytest.mark.parametrize("shunned", [False, True])
+def test_workers_take_their_part(shunned):
+    """At once, or of what is left when the time is over for which the caller works alone."""
     import ctypes
 
     from clearprop.compile.engine import Native
 
     counted = Native("""
+        declare i64 @llvm.readcyclecounter()
         define void @chunk(ptr %table, i64 %number, i64 %who, i64 %extra) {
         entry:
           %place = getelementptr i64, ptr %table, i64 %who
@@ -324,18 +363,22 @@ def test_workers_take_their_part():
         out:
           ret void
         }
-        define void @run(ptr %block, ptr %table) {
+        define void @run(ptr %block, ptr %table, ptr %shunned, i64 %ticks) {
           %dispatch = load ptr, ptr %block
+          %now = call i64 @llvm.readcyclecounter()
+          %until = add i64 %now, %ticks
+          store i64 %until, ptr %shunned
           call void %dispatch(ptr %block, ptr @chunk, ptr %table, i64 50, i64 0)
           ret void
         }""")
-    run = counted.function("run", ctypes.c_uint64, ctypes.c_void_p)
+    run = counted.function("run", ctypes.c_uint64, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_int64)
     table = (ctypes.c_int64 * 2)()
+    ticks = claiming.LEAST[platform.machine()] if shunned else 0
     cp.set_threads(2)
     for _ in range(200):
         with team.borrow() as members:
             assert members.size == 2
-            run(members.address, table)
+            run(members.address, table, members.address + claiming.SHUNNED, ticks)
     assert sum(table) == 200 * 50
     assert table[1] > 0
 

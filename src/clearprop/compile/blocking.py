@@ -22,7 +22,7 @@ SHARES = 8  # parts, at least, that blocks are of all tiles, and groups of all p
 FEW = 4  # tiles of a block, or more: each reads all panels anew
 PAIR = 2  # panels of a group, or more: each reads all tiles anew
 DOTS = 16  # rows of dot products at most: each needs a sum for every column
-GROUP = 320 * 1024  # bytes of panels that are copied together
+GROUP = 416 * 1024  # bytes of panels that are copied together
 DISTANT = 4 * 1024 * 1024  # bytes of copies from which on no cache has them when they are read
 ROUND = 1024  # rows of A, at most, that pass a group of panels
 LONG = 64  # terms of a sum, at least, for which kernels ask for memory
@@ -31,7 +31,6 @@ FOLLOW = 1024 * 1024  # bytes of panels, or more: the second cache has lost the 
 MANY = 8  # panels, at least, so that they can be shared out without cutting rows,
 EVEN = (4, 6)  # or so many
 COMMON, OWN = 2, 4  # parts of the room that copies for all threads have, and for each
-ANY = 1 << 60  # bytes that are no limit
 DEPTH = 3200  # bytes of a row of A that a tile goes through before it is put down
 
 
@@ -74,8 +73,8 @@ class Plan:
     """A product C[m, n] = A[m, k] B[k, n] and how it is cut.
 
     If `turned`, this is the product Cᵀ = Bᵀ Aᵀ that stands for the one asked for. If `dotted`, results are
-    dot products of columns of B, read in place, with single rows of A. If `folded`, rows of C are folded, and not
-    shared out. Copies should not take more than about ``room`` bytes.
+    dot products of columns of B, read in place, with single rows of A. If `folded`, rows of C are folded, not shared
+    out. Copies should take ``room`` bytes or less.
     """
 
     target: Target
@@ -127,7 +126,8 @@ class Plan:
             most = dot_rows(self.target, self.dtype)
             return heights(self.m, math.ceil(most / 2), most)
         most = min(accumulators(self.target) // self.vectors, 16)
-        busy = math.ceil(12 / self.vectors)  # chains of multiply-adds that hide how long each takes
+        chains = 12 if self.vectors <= 2 else 16  # of multiply-adds, that hide how long each takes
+        busy = math.ceil(chains / self.vectors)
         return heights(self.m, max(most // 2 + 1, min(busy, most)), most)
 
     @cached_property
@@ -226,16 +226,22 @@ class Plan:
     def near(self) -> bool:
         """Whether panels are copied a part at a time by who needs them: none waits, and they stay in its cache.
 
-        Then rows are not cut, so there must be panels enough to share out, or no rows to cut.
+        Then rows are hardly cut, so there must be panels enough to share out, or no rows to cut.
         """
+        copied = self.m <= self.n and self._fitting(self.m * self.k * self.dtype.itemsize, COMMON) > 0
         alone = self.tile_count == 1 and self.n * self.k * self.dtype.itemsize >= NEAR
         return (
             not self.dotted
-            and self.reads_a
+            and (self.reads_a or copied)
             and not any(p.in_place for p in self.panels)
             and self.m <= ROUND
             and (self.panel_count >= MANY or self.panel_count in EVEN or alone or self.folded)
         )
+
+    @property
+    def packs_a(self) -> bool:
+        """Whether A is copied first, all of it: then panels of the larger operand are copied by who needs them."""
+        return self.near and not self.reads_a
 
     @property
     def deep(self) -> int:
@@ -270,7 +276,7 @@ class Plan:
 
     def _fitting(self, size: int, part: int) -> int:
         """Return how many pieces of so many bytes fit into a part of the room."""
-        return int(min(self.room, ANY)) // (part * size)
+        return int(min(self.room, 1e18)) // (part * size)
 
     @cached_property
     def together(self) -> int:
@@ -289,7 +295,10 @@ class Plan:
 
     @property
     def shared(self) -> int:
-        """Elements of work memory for copies of B."""
+        """Elements of work memory for copies of B, or of all of A."""
+        if self.packs_a:
+            whole = math.ceil(self.k / self.depth) * self.depth
+            return self._aligned((whole if self.interleaved else self.stride) * self.m)
         if self.near:
             return 0
         if self.together < self.panel_count:
@@ -301,12 +310,12 @@ class Plan:
     @property
     def stride(self) -> int:
         """Elements from row to row of a copy of A that keeps its order: no power of 2."""
-        return self._aligned(self.depth) + 64 // self.dtype.itemsize
+        return self._aligned(self.k if self.packs_a else self.depth) + 64 // self.dtype.itemsize
 
     @property
     def own_a(self) -> int:
         """Elements of scratch memory for a block of A."""
-        if self.reads_a:
+        if self.reads_a or self.packs_a:
             return 0
         rows = min(self.block * self.rows[0].height, self.m)
         return self._aligned(rows * (self.depth if self.interleaved else self.stride))
@@ -385,7 +394,7 @@ def _cost(p: Plan) -> float:
     else:
         busy = max(p.m * vectors, 8 * math.ceil(vectors / 8)) * (p.k / 2 + 3)
         copies = p.k * p.n * (0.0 if p.b.column == 1 else turning if p.b.row == 1 else 1.5)
-        copies += 2.0 * p.shared if p.shared * p.dtype.itemsize > DISTANT else 0.0
+        copies += 2.0 * p.shared if not p.near and p.shared * p.dtype.itemsize > DISTANT else 0.0
     scattered = 1.0 if p.direct else 4.0  # a loop reads and writes several arrays
     stores = scattered * p.m * p.n if p.c.column != 1 else 0.0 if p.masks else 1.5 * p.m * (p.n % p.lanes)
     return busy + copies + stores

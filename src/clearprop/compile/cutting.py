@@ -21,7 +21,9 @@ MOST = 48  # chunks
 CLOCK = 3.5e3  # cycles in a microsecond
 BANDWIDTH = 1.2e5  # bytes in a microsecond, from the second cache
 WIDE = 8  # times as wide as tall are blocks of a product that copy their rows
-TALL = 256  # rows, at least, of a block of a product that copies its panels
+TALL = 256  # rows, at least, of a part of a product that copies its panels
+EVEN = 32  # panels of all parts, or more: threads come out even without cutting rows
+ENDS = 3 / 8  # of a product that are large groups of panels, at either end
 FEW = 16  # such blocks: each is tall enough to be worth the panels that it reads
 LINE = 64  # elements of the innermost axis that stay together
 
@@ -53,6 +55,33 @@ class Blocks:
     def chunks(self) -> int:
         """How many there are."""
         return self.down * self.across
+
+
+@dataclass(frozen=True)
+class Groups:
+    """A product in groups of panels of all rows, or of one part of them after the other: large ones at both ends.
+
+    The ends are claimed first, so large groups cost no time at which one thread waits for another. Panels are
+    counted on from part to part. No group is of two parts.
+    """
+
+    tiles: int  # of a part
+    parts: int
+    panels: int  # of each part
+    large: int  # panels of a large group
+    small: int
+    ends: int  # large groups at either end
+
+    @property
+    def between(self) -> tuple[int, int]:
+        """The first panel after the large groups, and the first of those at the other end."""
+        return self.ends * self.large, self.parts * self.panels - self.ends * self.large
+
+    @property
+    def chunks(self) -> int:
+        """How many groups there are."""
+        start, stop = self.between
+        return 2 * self.ends + -(-(stop - start) // self.small)
 
 
 def wanted(time: float) -> int:
@@ -123,22 +152,23 @@ def copy_time(product: Product) -> float:
 def panel_cut(product: Product) -> Ranges | None:
     """Return how to cut the copying of a round's panels."""
     chunks = wanted(copy_time(product))
-    cut = Ranges(0, product.together, math.ceil(product.together / chunks))
+    cut = Ranges(0, product.pieces, math.ceil(product.pieces / chunks))
     return cut if cut.chunks > 1 else None
 
 
-def product_cut(product: Product, time: float, rows: bool = True) -> Blocks | None:
+def product_cut(product: Product, time: float, rows: bool = True) -> Blocks | Groups | None:
     """Return how to cut a product that takes so long; its rows only if they may be.
 
     Blocks are about square, since each reads all of k for its rows and for its columns; but wide where each
-    copies its rows, and tall where each copies its panels.
+    copies its rows. Where each copies its panels, it does so for as many rows as may be.
     """
+    if product.group:
+        return _groups(product, wanted(time), rows)
     wide = WIDE if product.copies else 1
-    tall = TALL if product.near else 1
     chunks = min(wanted(time), FEW if product.copies else MOST)
     tiles, panels, cut = product.tiles, product.together, Blocks(product.tiles, product.together, 1, 1)
     while cut.chunks < chunks:
-        flat = not rows or tiles == 1 or tiles * product.height < 2 * tall
+        flat = not rows or tiles == 1
         if flat and panels == 1:
             break
         if panels == 1 or not (flat or wide * tiles * product.height < panels * product.width):
@@ -146,4 +176,23 @@ def product_cut(product: Product, time: float, rows: bool = True) -> Blocks | No
         else:
             panels = math.ceil(panels / 2)
         cut = Blocks(tiles, panels, math.ceil(product.tiles / tiles), math.ceil(product.together / panels))
+    return cut if cut.chunks > 1 else None
+
+
+def _groups(product: Product, chunks: int, rows: bool) -> Groups | None:
+    """Return groups of panels, about so many or fewer."""
+    parts = 1
+    while (
+        rows
+        and parts * product.panels < min(chunks, EVEN)
+        and product.tiles * product.height >= 2 * parts * TALL
+    ):
+        parts *= 2
+    tiles = math.ceil(product.tiles / parts)
+    parts = math.ceil(product.tiles / tiles)
+    panels = parts * product.panels
+    small = max(1, panels // chunks)
+    large = max(product.group, small)
+    ends = min(int(ENDS * panels), product.panels) // large if large > small else 0
+    cut = Groups(tiles, parts, product.panels, large, small, ends)
     return cut if cut.chunks > 1 else None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -52,7 +53,7 @@ class Product:
         ``void name(ptr A, ptr B, ptr C, ptr work, ptr table, i64 batch)``: all of it; `work` has
         work_bytes + scratch_bytes, `table` and `batch` are for the epilogue.
     pack : str
-        ``void pack(ptr A, ptr B, ptr work, i64 left, i64 right)``: copy the panels from `left` to `right`
+        ``void pack(ptr A, ptr B, ptr work, i64 left, i64 right)``: copy the pieces from `left` to `right`
         (exclusive) to where slices read them; nothing to do if `work_bytes` is 0. They are of one round.
     slice : str
         ``void slice(ptr A, ptr B, ptr C, ptr work, ptr scratch, ptr table, i64 batch, i64 first, i64 last,
@@ -63,8 +64,12 @@ class Product:
         Memory that all slices share, and that each thread needs for itself; aligned to 64 bytes.
     height, width : int
         Rows of a tile, and columns of a panel, at most.
-    near, copies : bool
-        Whether each slice copies its panels, and whether its rows of A.
+    pieces : int
+        What there is to pack for a round: its panels, or all tiles' rows of A where slices copy their panels.
+    group : int
+        Panels that each slice copies together; 0 if it finds copies, or needs none.
+    copies : bool
+        Whether each slice copies its rows of A.
     """
 
     name: str
@@ -77,7 +82,8 @@ class Product:
     scratch_bytes: int
     height: int
     width: int
-    near: bool = False
+    pieces: int
+    group: int = 0
     copies: bool = False
 
     @property
@@ -141,8 +147,9 @@ def product(
         (cut.own_a + cut.own_b + cut.own_sums) * cut.dtype.itemsize,
         cut.rows[0].height,
         cut.panels[0].width,
-        cut.near,
-        not cut.reads_a,
+        cut.tile_count if cut.packs_a else cut.together,
+        cut.group if cut.near else 0,
+        cut.own_a > 0,
     )
 
 
@@ -159,11 +166,13 @@ class _Writer(Copies):
 
     def pack(self) -> None:
         f, cut = Function(self.module, f"{self.name}_pack", PACK), self.cut
+        for rows in cut.rows if cut.packs_a else ():
+            self.pack_rows(f, rows)
         for panels in () if cut.near else cut.panels:
             if not panels.in_place:
                 left, right = self.panels_of(f, panels)
-                copy = self.copying(panels)
-                self.each(f, left, right, lambda p: copy(f, p, 0, cut.k, self.packed(f, panels, p)))  # noqa: B023  # called now
+                place = partial(self.packed, f, panels)
+                self.copy_panels(f, panels, left, right, 0, cut.k, place, panels.width * cut.long)
         f.finish()
 
     def slice(self) -> None:
@@ -186,17 +195,30 @@ class _Writer(Copies):
         scratch = f.at(Value("%work", "ptr"), cut.shared, cut.dtype)
         for left in range(0, cut.panel_count, cut.together):
             right = min(left + cut.together, cut.panel_count)
+            pieces = f"i64 0, i64 {cut.tile_count}" if cut.packs_a else f"i64 {left}, i64 {right}"
             if cut.shared:
-                f.do(f"call void @{self.name}_pack(ptr %A, ptr %B, ptr %work, i64 {left}, i64 {right})")
+                f.do(f"call void @{self.name}_pack(ptr %A, ptr %B, ptr %work, {pieces})")
             f.do(
                 f"call void @{self.name}_slice(ptr %A, ptr %B, ptr %C, ptr %work, {scratch}, ptr %table, "
                 f"i64 %batch, i64 0, i64 {cut.tile_count}, i64 {left}, i64 {right})"
             )
         f.finish()
 
-    def tiles_of(self, f: Function, rows: Rows) -> tuple[Value, Value]:
+    def pack_rows(self, f: Function, rows: Rows) -> None:
+        """Write the copy of tiles of one height, for each part of k."""
+        start, stop = self.tiles_of(f, rows, ("%left", "%right"))
+        begin = self.row(f, rows, start)
+
+        def work(k: Value | int, terms: Value | int, more: Value, final: Value | None) -> None:
+            self.copy_a(f, Part(rows, start, stop, begin, k, terms, more, final))
+
+        self.parts(f, work)
+
+    def tiles_of(
+        self, f: Function, rows: Rows, asked: tuple[str, str] = ("%first", "%last")
+    ) -> tuple[Value, Value]:
         """Return which tiles of one height are asked for."""
-        first, last = (self.between(f, Value(x, "i64"), rows.first, rows.stop) for x in ("%first", "%last"))
+        first, last = (self.between(f, Value(x, "i64"), rows.first, rows.stop) for x in asked)
         return first, last
 
     def panels_of(self, f: Function, panels: Panels) -> tuple[Value, Value]:
@@ -211,7 +233,6 @@ class _Writer(Copies):
     def groups(self, f: Function, panels: Panels) -> None:
         """Write the loop over groups of panels: a part of k is copied, then all tiles pass."""
         left, right = self.panels_of(f, panels)
-        copy = self.copying(panels)
 
         def group(p: Value, _: list[Value]) -> list[Value]:
             end = f.call("llvm.smin", f.integer("add", p, self.cut.group), right)
@@ -221,7 +242,7 @@ class _Writer(Copies):
                 return self.near(f, panels, f.integer("sub", q, p))
 
             def work(k: Value | int, terms: Value | int, more: Value, final: Value | None) -> None:
-                self.each(f, p, end, lambda q: copy(f, q, k, terms, place(q)))
+                self.copy_panels(f, panels, p, end, k, terms, place, panels.width * self.cut.deep)
                 for rows in self.cut.rows:
                     start, stop = self.tiles_of(f, rows)
                     part = Part(rows, start, stop, Value("0", "i64"), k, terms, more, final, begin)
@@ -237,15 +258,6 @@ class _Writer(Copies):
             return []
 
         f.loop(left, right, self.cut.group, [], group)
-
-    def each(self, f: Function, start: Value, end: Value, body: Callable[[Value], None]) -> None:
-        """Write a loop that carries nothing."""
-
-        def one(i: Value, _: list[Value]) -> list[Value]:
-            body(i)
-            return []
-
-        f.loop(start, end, 1, [], one)
 
     # ---- a block of tiles
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .blocking import Layout as Strides
-from .cutting import Blocks, loop_time, panel_cut, product_cut, product_time, wanted
+from .cutting import Blocks, Groups, loop_time, panel_cut, product_cut, product_time, wanted
 from .epilogue import BATCH, Epilogue
 from .frame import EXTRA, NUMBER, TABLE, WHO, Frame, chunk_function
 from .gemm import Product, product
@@ -49,7 +49,7 @@ def emit_product(frame: Frame, target: Target, kernel: Contraction, name: str) -
     folds = kernel.loop is not None and bool(kernel.loop.folds)
     if kernel.loop and folds:
         begin_folds(frame.f, target, kernel.loop, frame.address)
-    blocks = product_cut(made, time / made.rounds, rows=not folds)
+    blocks = None if kernel.apart else product_cut(made, time / made.rounds, rows=not folds)
     if blocks is not None:
         return _shared(frame, kernel, made, blocks, count)
     chunks = min(wanted(time * count), count)
@@ -184,17 +184,40 @@ def _spread(frame: Frame, kernel: Contraction, made: Product, count: int, step: 
     return Memory(0, own, True)
 
 
-def _shared(frame: Frame, kernel: Contraction, made: Product, blocks: Blocks, count: int) -> Memory:
+def _bounds(f: Function, cut: Blocks | Groups, left: Value, right: Value) -> list[Value | int]:
+    """Return the first tile of the chunk with this number, the one after its last, and its panels likewise.
+
+    Blocks are of a round with the panels from `left` to `right`; of groups there is one round only.
+    """
+    if isinstance(cut, Groups):
+        begin, end = (_begin(f, cut, number) for number in (NUMBER, f.integer("add", NUMBER, 1)))
+        first = f.integer("mul", f.integer("udiv", begin, cut.panels), cut.tiles)
+        left = f.integer("urem", begin, cut.panels)
+        right = f.integer("add", left, f.integer("sub", end, begin))
+        return [first, f.integer("add", first, cut.tiles), left, right]
+    first = f.integer("mul", f.integer("udiv", NUMBER, cut.across), cut.tiles)
+    start = f.integer("add", f.integer("mul", f.integer("urem", NUMBER, cut.across), cut.panels), left)
+    stop = f.call("llvm.smin", f.integer("add", start, cut.panels), right)
+    return [first, f.integer("add", first, cut.tiles), start, stop]
+
+
+def _begin(f: Function, cut: Groups, number: Value) -> Value:
+    """Return the first panel of a group: those at the ends are large, those between them small."""
+    start, stop = cut.between
+    onward = f.integer("mul", f.integer("sub", number, cut.ends), cut.small)
+    inside = f.call("llvm.smin", f.integer("add", onward, start), Value(str(stop), "i64"))
+    front = f.call("llvm.smin", f.integer("mul", number, cut.large), inside) if cut.ends else inside
+    back = f.integer("mul", f.integer("sub", number, cut.chunks), cut.large)
+    return f.call("llvm.smax", front, f.integer("add", back, cut.parts * cut.panels))
+
+
+def _shared(frame: Frame, kernel: Contraction, made: Product, blocks: Blocks | Groups, count: int) -> Memory:
     """Share out blocks of each product, after its panels."""
     f, chunk = frame.f, chunk_function(frame.f.module, f"{made.name}_chunk")
     inside = frame.within(chunk)
     own = chunk.integer("add", chunk.integer("mul", WHO, made.scratch_bytes), made.work_bytes)
     i, first, end = _round(chunk, made, EXTRA)
-    top = chunk.integer("mul", chunk.integer("udiv", NUMBER, blocks.across), blocks.tiles)
-    aside = chunk.integer("mul", chunk.integer("urem", NUMBER, blocks.across), blocks.panels)
-    left = chunk.integer("add", aside, first)
-    right = chunk.call("llvm.smin", chunk.integer("add", left, blocks.panels), end)
-    bounds = (top, chunk.integer("add", top, blocks.tiles), left, right)
+    bounds = _bounds(chunk, blocks, first, end)
     matrices = _Matrices(inside, kernel, i)
     _call(chunk, made.slice, *matrices.all, inside.scratch(), inside.scratch(own), TABLE, i, *bounds)
     chunk.finish()
@@ -228,15 +251,21 @@ def _copying(
     """Return what writes the copying of a round's panels, from the operands; shared out if there are enough."""
     cut = panel_cut(made)
 
+    def pieces(left: Value, right: Value) -> tuple[Value, Value]:
+        if made.pieces == made.together:
+            return left, right
+        return Value("0", "i64"), Value(str(made.pieces), "i64")
+
     def whole(operands: list[Value], left: Value, right: Value) -> None:
         if made.work_bytes:
-            _call(frame.f, made.pack, *operands, left, right)
+            _call(frame.f, made.pack, *operands, *pieces(left, right))
 
     if cut is None:
         return lambda operands, number, left, right: whole(operands, left, right)
     chunk = chunk_function(frame.f.module, f"{made.name}_copy")
     inside = frame.within(chunk)
-    i, first, end = _round(chunk, made, EXTRA)
+    i, *panels = _round(chunk, made, EXTRA)
+    first, end = pieces(*panels)
     left = chunk.integer("add", first, chunk.integer("mul", NUMBER, cut.step))
     right = chunk.call("llvm.smin", chunk.integer("add", left, cut.step), end)
     _call(chunk, made.pack, *_Matrices(inside, kernel, i).all[:2], inside.scratch(), left, right)
