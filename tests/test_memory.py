@@ -21,10 +21,8 @@ pytest.importorskip("llvmlite")
 
 BOUND = 1.3
 THREADS = 2
-ALLOWED = 256 * 1024  # bytes a thread, whatever the network: copies that products keep in its caches
-SMALL = (
-    32 * 1024
-)  # bytes that those get which need less than all that: small arrays are not written over others
+ALLOWED = 80 * 1024  # bytes a thread, whatever the network: copies that products keep in its caches
+SMALL = 40 * 1024  # bytes that those get which need little: every array begins with a cache line
 
 Network = tuple[tuple[int, ...], int, Any, Any, Any]
 CE, MSE = cp.losses.cross_entropy, cp.losses.mean_squared_error
@@ -116,18 +114,18 @@ def needed(run: Repeating, network: Network) -> int:
 def test_training_holds_little_more_than_it_must(network: Network) -> None:
     run = prepared(network)
     must = needed(run, network)
-    assert held(run) <= BOUND * must + (SMALL if must < THREADS * ALLOWED else 0)
+    assert held(run) <= BOUND * must + (SMALL if must < 1024 * 1024 else 0)
     assert not run.step.swapped  # parameters and state are changed in place
 
 
 def test_networks_of_random_shapes_do_too() -> None:
     ratios = []
-    for network in random_networks(40, 5):
+    for network in random_networks(300, 5):
         run = prepared(network)
         must = needed(run, network)
         assert held(run) <= BOUND * must + THREADS * ALLOWED, network
         ratios.append(held(run) / must)
-    assert np.median(ratios) < 1.25
+    assert np.median(ratios) < 1.15
 
 
 def test_what_carries_over_is_changed_in_place_by_every_optimizer() -> None:

@@ -1,6 +1,7 @@
 """Threads: the same bits for any number of them, how many there are, and that nothing makes them hang or crash."""
 
 import itertools
+import math
 import os
 import platform
 import subprocess
@@ -95,6 +96,19 @@ def test_bits_do_not_depend_on_the_number_of_threads(name):
     expected = [np.asarray(leaf) for leaf in cp.tree.leaves(function(*(a.astype("f8") for a in args)))]
     for got, want in zip(cp.tree.leaves(compiled(*args)), expected, strict=True):
         np.testing.assert_allclose(got, want, rtol=2e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize("name", [n for n in CASES if "rounds" in n or "product" in n or "long" in n])
+def test_copies_in_rounds_have_the_same_bits(name, monkeypatch):
+    function, *args = CASES[name]
+    graph, found = cp.make_graph(function)(*args), []
+    for spare in (math.inf, 0.0):
+        monkeypatch.setattr(Program, "spare", spare)
+        program = Program(graph)
+        for n in COUNTS:
+            cp.set_threads(n)
+            found.append(bits(program(args)))
+    assert all(f == found[0] for f in found)
 
 
 @pytest.mark.parametrize("name", [n for n in CASES if n != "sum of all"])

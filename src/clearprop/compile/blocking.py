@@ -23,18 +23,14 @@ SHARES = 8  # parts, at least, that blocks are of all tiles, and groups of all p
 FEW = 4  # tiles of a block, or more: each reads all panels anew
 FIRST_HALF = 16 * 1024  # bytes of all panels for which the first cache has room beside what goes through it
 PAIR = 2  # panels of a group, or more: each reads all tiles anew
-DOTS = 16  # rows of dot products at most: each needs a sum for every column
 GROUP = 416 * 1024  # bytes of panels that are copied together
-DISTANT = 4 * 1024 * 1024  # bytes of copies from which on no cache has them when they are read
 ROUND = 1024  # rows of A, at most, that pass a group of panels
 LONG = 64  # terms of a sum, at least, for which kernels ask for memory
 LARGE = 512 * 1024  # bytes of C that the second cache holds anyway
 FOLLOW = 1024 * 1024  # bytes of panels, or more: the second cache has lost the next one when its turn comes
 MANY = 8  # panels, at least, so that they can be shared out without cutting rows,
 EVEN = (4, 6)  # or so many
-COPY = 128 * 1024  # bytes of B that are copied at once, at most, and
-PART = 8  # this part of all three matrices,
-SHARED = 4  # but so many panels, where threads share nothing else
+COMMON, OWN = 2, 4  # parts of the room that copies for all threads have, and for each
 DEPTH = 3200  # bytes of a row of A that a tile goes through before it is put down
 
 
@@ -77,7 +73,8 @@ class Plan:
     """A product C[m, n] = A[m, k] B[k, n] and how it is cut.
 
     If `turned`, this is the product Cᵀ = Bᵀ Aᵀ that stands for the one asked for. If `dotted`, results are
-    dot products of columns of B, read in place, with single rows of A.
+    dot products of columns of B, read in place, with single rows of A. If `folded`, rows of C are folded, not shared
+    out. Copies should take ``room`` bytes or less.
     """
 
     target: Target
@@ -91,6 +88,8 @@ class Plan:
     direct: bool
     turned: bool = False
     dotted: bool = False
+    folded: bool = False
+    room: float = math.inf
 
     @property
     def transposed(self) -> Plan:
@@ -217,8 +216,9 @@ class Plan:
     @cached_property
     def block(self) -> int:
         """Tiles whose rows of A are kept at hand while all panels pass."""
-        most = BLOCK // (self.depth * self.dtype.itemsize * self.rows[0].height)
-        return max(1, min(most, max(FEW, math.ceil(self.tile_count / SHARES))))
+        tile = self.depth * self.dtype.itemsize * self.rows[0].height
+        wanted = max(FEW, math.ceil(self.tile_count / SHARES))
+        return max(1, min(BLOCK // tile, wanted, self._fitting(tile, OWN)))
 
     @property
     def row_by_row(self) -> bool:
@@ -234,13 +234,14 @@ class Plan:
 
         Then rows are hardly cut, so there must be panels enough to share out, or no rows to cut.
         """
+        copied = self.m <= self.n and self._fitting(self.m * self.k * self.dtype.itemsize, COMMON) > 0
         alone = self.tile_count == 1 and self.n * self.k * self.dtype.itemsize >= NEAR
         return (
             not self.dotted
-            and (self.reads_a or self.m <= self.n)
+            and (self.reads_a or copied)
             and not any(p.in_place for p in self.panels)
             and self.m <= ROUND
-            and (self.panel_count >= MANY or self.panel_count in EVEN or alone)
+            and (self.panel_count >= MANY or self.panel_count in EVEN or alone or self.folded)
         )
 
     @property
@@ -257,7 +258,8 @@ class Plan:
     def group(self) -> int:
         """Panels that are copied together."""
         panel = self.deep * self.panels[0].width * self.dtype.itemsize
-        return max(1, min(GROUP // panel, max(PAIR, math.ceil(self.panel_count / SHARES))))
+        wanted = max(PAIR, math.ceil(self.panel_count / SHARES))
+        return max(1, min(GROUP // panel, wanted, self._fitting(panel, OWN)))
 
     # ---- memory, in elements; every part begins at a multiple of 64 bytes
 
@@ -278,16 +280,19 @@ class Plan:
             if p.first < panels.first and not p.in_place
         )
 
+    def _fitting(self, size: int, part: int) -> int:
+        """Return how many pieces of so many bytes fit into a part of the room."""
+        return int(min(self.room, 1e18)) // (part * size)
+
     @cached_property
     def together(self) -> int:
         """Panels whose copies are in the work memory at the same time: one round after the other if not all."""
         if self.near or self.panels[0].in_place:
             return self.panel_count
-        sizes = self.m * self.k + self.k * self.n + self.m * self.n
-        room = COPY // self.dtype.itemsize + sizes // PART
-        rounds = math.ceil(self.panel_count * self.panels[0].width * self.long / room)
-        least = 1 if self.direct else SHARED  # a loop may have folds, and then rows are not cut
-        return min(max(math.ceil(self.panel_count / rounds), least), self.panel_count)
+        panel = self.panels[0].width * self.long * self.dtype.itemsize
+        part = 1 if self.reads_a else COMMON
+        fitting = max(self._fitting(panel, part), FEW if self.folded else 1)
+        return math.ceil(self.panel_count / math.ceil(self.panel_count / fitting))
 
     @property
     def own_b(self) -> int:
@@ -359,41 +364,3 @@ class Plan:
     def straight(self, panels: Panels) -> bool:
         """Whether kernels write these panels' results to C themselves."""
         return self.direct and self.c.column == 1 and (self.masks or not panels.ragged)
-
-
-def plan(
-    target: Target,
-    dtype: np.dtype[np.floating],
-    m: int,
-    n: int,
-    k: int,
-    a: Layout,
-    b: Layout,
-    c: Layout,
-    direct: bool,
-) -> Plan:
-    """Decide how a product is cut; `direct` if its results are stored as they are."""
-    a = Layout(1 if m == 1 else a.row, 1 if k == 1 and m > 1 else a.column)
-    b = Layout(b.row, 1 if n == 1 else b.column)
-    c = Layout(1 if m == 1 and n > 1 else c.row, 1 if n == 1 else c.column)
-    asked = Plan(target, dtype, m, n, k, a, b, c, direct)
-    plain = (asked, asked.transposed)
-    dotted = (replace(p, dotted=True) for p in plain if p.b.row == 1 and p.m <= DOTS)
-    return min((*plain, *dotted), key=_cost)
-
-
-def _cost(p: Plan) -> float:
-    """About how many cycles a product takes if cut so: multiply-adds, copies and stores."""
-    vectors = math.ceil(p.n / p.lanes)
-    turning = 0.75 * math.log2(p.lanes) / p.lanes  # an element's part in the shuffles that turn a square
-    if p.dotted:
-        whole, again = p.lanes * math.ceil(p.k / p.lanes), 0.1 * p.k * (p.tile_count - 1)
-        busy = vectors * (max(p.m, 4) * whole / 2 + again + 1.2 * p.lanes * p.m + 50 * p.tile_count)
-        copies = 0.0 if p.reads_a else 0.4 * p.k * p.m
-    else:
-        busy = max(p.m * vectors, 8 * math.ceil(vectors / 8)) * (p.k / 2 + 3)
-        copies = p.k * p.n * (0.0 if p.b.column == 1 else turning if p.b.row == 1 else 1.5)
-        copies += 2.0 * p.shared if not p.near and p.shared * p.dtype.itemsize > DISTANT else 0.0
-    scattered = 1.0 if p.direct else 4.0  # a loop reads and writes several arrays
-    stores = scattered * p.m * p.n if p.c.column != 1 else 0.0 if p.masks else 1.5 * p.m * (p.n % p.lanes)
-    return busy + copies + stores

@@ -7,6 +7,7 @@ index and the axis that did not fit.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -60,16 +61,18 @@ class Frame:
     places : Places
     free : int
         Where the memory begins, in the temporary memory, that its kernel has while it runs.
+    room : float
+        How many bytes that should be, at most.
     """
 
-    def __init__(self, f: Function, places: Places, free: int = 0) -> None:
-        self.f, self.places, self.free = f, places, free
+    def __init__(self, f: Function, places: Places, free: int = 0, room: float = math.inf) -> None:
+        self.f, self.places, self.free, self.room = f, places, free, room
         self.known: dict[Buffer, Value] = {}
         self.shared: dict[str, int] = {}  # what a team does together: the function of a chunk, and how many
 
     def within(self, f: Function) -> Frame:
         """Return the same for another function."""
-        return Frame(f, self.places, self.free)
+        return Frame(f, self.places, self.free, self.room)
 
     def address(self, access: Access) -> Value:
         """Return the address of a buffer's first element."""

@@ -15,11 +15,12 @@ from functools import partial
 import numpy as np
 
 from .addresses import Part
-from .blocking import Layout, Panels, Plan, plan
+from .blocking import Layout, Panels, Plan
 from .copies import Copies
 from .epilogue import Epilogue
 from .heights import Rows
 from .microkernel import BYTE
+from .planning import plan
 from .target import Target
 from .text import Function, Module, Value
 from .tile_steps import tile_steps
@@ -108,6 +109,7 @@ def product(
     b: Layout,
     c: Layout,
     epilogue: Epilogue | None = None,
+    room: float = math.inf,
 ) -> Product:
     """Write the functions of a product.
 
@@ -124,6 +126,8 @@ def product(
         Strides of A[m, k], B[k, n] and C[m, n] in elements.
     epilogue : Epilogue, optional
         What becomes of the sums; without it they are stored.
+    room : float
+        Bytes of memory that copies should not exceed by much.
 
     Examples
     --------
@@ -133,7 +137,8 @@ def product(
     >>> found.tiles, found.panels
     (2, 2)
     """
-    cut = plan(target, np.dtype(dtype), *shape, a, b, c, epilogue is None)
+    folded = epilogue is not None and bool(epilogue.loop.folds)
+    cut = plan(target, np.dtype(dtype), *shape, a, b, c, epilogue is None, folded, room)
     writer = _Writer(module, name, cut, epilogue)
     writer.pack()
     writer.slice()

@@ -128,7 +128,7 @@ def _written(frame: Frame, target: Target, kernel: Contraction, name: str) -> tu
     left, right, result = (Strides(layout.strides[-2], layout.strides[-1]) for layout in (a, b, c))
     dtype = kernel.output.buffer.type.dtype
     through = _through(frame, target, kernel)
-    made = product(frame.f.module, name, target, dtype, shape, left, right, result, through)
+    made = product(frame.f.module, name, target, dtype, shape, left, right, result, through, frame.room)
     lanes, (m, n, k) = target.lanes(dtype.itemsize), shape
     whole = (math.ceil(m / lanes) * lanes, n) if made.turned else (m, math.ceil(n / lanes) * lanes)
     time = product_time(target, dtype.itemsize, *whole, k)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import itertools
+import math
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -63,6 +64,11 @@ class Program:
 
     # ---- text
 
+    @property
+    def spare(self) -> float:
+        """Bytes by which kernels should make the temporary memory larger than its arrays are, at most."""
+        return math.inf
+
     @cached_property
     def module(self) -> Module:
         """The graph as LLVM text."""
@@ -97,7 +103,8 @@ class Program:
 
     def _kernel(self, module: Module, number: int, kernel: Kernel) -> str:
         f = Function(module, f"kernel{number}", [("ptr", "table")])
-        frame = Frame(f, self.places, self.tops[number])
+        top = self.tops[number]
+        frame = Frame(f, self.places, top, self.spare + max(self.tops) - top)
         if isinstance(kernel, Loop):
             memory = emit_cut_loop(frame, self.target, kernel)
         elif isinstance(kernel, Strips):
@@ -147,7 +154,7 @@ class Program:
     def _digest(self) -> str | None:
         """Return a digest of all that the text is written from."""
         made = self.schedule
-        parts = (made.kernels, made.inputs, made.outputs, tuple(self.offsets.items()))
+        parts = (made.kernels, made.inputs, made.outputs, tuple(self.offsets.items()), self.spare)
         return digest(type(self).__qualname__, self._settings(), parts)
 
     def members(self) -> Members:

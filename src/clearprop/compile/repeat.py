@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,13 +21,18 @@ from .frame import STATUS, Frame, Memory
 from .given import fitted, rows_fitted
 from .in_place import in_place
 from .kernels import Buffer, Contraction
-from .memory import aligned, block, empty, parts
+from .memory import aligned, block, empty, lifetimes, parts
 from .program import Program
 from .rows import Rows, description
 from .target import Target
 from .text import Function, Module, Value
 
 I64 = np.dtype(np.int64)
+MOST = 1.25
+LEAST, PART = (
+    128 * 1024,
+    32,
+)  # bytes that kernels may use beside arrays anyway, and which part of all that there is
 DONE = 4  # a loop's status has a fifth number: how many steps it has done
 
 
@@ -60,6 +66,22 @@ class Repeat(Program):
         carried = range(roles.carried)
         kept = dict(in_place(self.schedule, [(i, i) for i in carried]))
         self.swapped = [i for i in carried if i not in kept]
+
+    @cached_property
+    def spare(self) -> float:
+        """Bytes by which kernels should make the temporary memory larger than its arrays are, at most.
+
+        With them, all there is should be at most MOST times what lives when the result is known that is watched:
+        the mini-batch, what is carried, and what is kept for the way back.
+        """
+        kernels, inputs = self.schedule.kernels, sum(b.bytes for b in self.schedule.inputs)
+        least = LEAST + (inputs + max(self.tops)) // PART
+        if self.roles.watched is None:
+            return least
+        watched = self.schedule.outputs[self.roles.watched]
+        when = next((i for i, kernel in enumerate(kernels) if watched in kernel.writes()), 0)
+        kept = sum(b.bytes for b, (first, last) in lifetimes(kernels).items() if first <= when <= last)
+        return max(least, MOST * (inputs + kept) - (inputs + max(self.tops)))
 
     def _settings(self) -> tuple[Any, ...]:
         return (*super()._settings(), self.roles)
