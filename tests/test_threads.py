@@ -51,6 +51,8 @@ CASES = {
     "one row": (product, normal(1, 2000), normal(2000, 900)),
     "one column": (product, normal(2000, 900), normal(900, 1)),
     "flat": (product, normal(700, 5), normal(5, 900)),
+    "few terms": (lambda w, x, y: w - x.T @ y, normal(700, 903), normal(2, 700), normal(2, 903)),
+    "few rows": (product, normal(3, 3000), normal(3000, 133)),
     "batch of small": (product, normal(300, 20, 30), normal(300, 30, 25)),
     "batch of small, transposed": (
         lambda x, y: x @ np.swapaxes(y, 1, 2),
@@ -182,8 +184,9 @@ def test_blocks_cover_a_product(tiles, panels, copies):
     if tiles * panels == 1:
         assert cut is None
         return
-    assert (cut.down - 1) * cut.tiles < tiles <= cut.down * cut.tiles
-    assert (cut.across - 1) * cut.panels < panels <= cut.across * cut.panels
+    assert 1 <= cut.down <= tiles
+    assert 1 <= cut.across <= panels
+    assert cut.chunks % 2 == 0 or (cut.down in (1, tiles) and cut.across in (1, panels))
     assert cut.chunks >= min(FEW if copies else MOST, tiles * panels) / 2
     pieces = panel_cut(made)
     assert pieces is None if panels == 1 else (pieces.chunks - 1) * pieces.step < panels

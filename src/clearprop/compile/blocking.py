@@ -12,6 +12,7 @@ from .dot import dot_rows
 from .heights import Rows, heights
 from .microkernel import accumulators
 from .target import Target
+from .widths import width
 
 NEAR = 64 * 1024  # bytes of an operand that are read in place whatever their strides
 FAR = 20 * 1024  # and bytes, for each byte of a vector, over which a tile's part of it is spread at most
@@ -20,10 +21,9 @@ SECOND = (65536, 6)  # the same of the second cache, for rows of a panel
 BLOCK = 512 * 1024  # bytes of A that a pass over the panels keeps in the second cache
 SHARES = 8  # parts, at least, that blocks are of all tiles, and groups of all panels
 FEW = 4  # tiles of a block, or more: each reads all panels anew
+FIRST_HALF = 16 * 1024  # bytes of all panels for which the first cache has room beside what goes through it
 PAIR = 2  # panels of a group, or more: each reads all tiles anew
-DOTS = 16  # rows of dot products at most: each needs a sum for every column
 GROUP = 416 * 1024  # bytes of panels that are copied together
-DISTANT = 4 * 1024 * 1024  # bytes of copies from which on no cache has them when they are read
 ROUND = 1024  # rows of A, at most, that pass a group of panels
 LONG = 64  # terms of a sum, at least, for which kernels ask for memory
 LARGE = 512 * 1024  # bytes of C that the second cache holds anyway
@@ -114,10 +114,10 @@ class Plan:
         """
         if self.dotted:
             return 1
-        rows, count = min(self.m, 4), math.ceil(self.n / self.lanes)
-        if count % 2 and count % 3 != 1 and rows == 4 and self.target.fma:
-            return 3
-        return min(max(2, 8 // rows), count)
+        count = math.ceil(self.n / self.lanes)
+        if self.m < 4:
+            return width(self.m, count, self.target.registers)
+        return 3 if count % 2 and count % 3 != 1 and self.target.fma else min(2, count)
 
     @cached_property
     def rows(self) -> tuple[Rows, ...]:
@@ -133,16 +133,16 @@ class Plan:
     @cached_property
     def panels(self) -> tuple[Panels, ...]:
         """All panels."""
-        width = self.vectors * self.lanes
-        full, rest = divmod(self.n, width)
+        wide = self.vectors * self.lanes
+        full, rest = divmod(self.n, wide)
         found = []
         if full:
-            found.append(Panels(self.vectors, width, width, 0, full, 0, self.reads_b))
+            found.append(Panels(self.vectors, wide, wide, 0, full, 0, self.reads_b))
         if rest:
             vectors = math.ceil(rest / self.lanes)
             ragged = rest < vectors * self.lanes
             in_place = self.dotted or (self.reads_b and (self.masks or not ragged))
-            found.append(Panels(vectors, rest, vectors * self.lanes, full, full + 1, full * width, in_place))
+            found.append(Panels(vectors, rest, vectors * self.lanes, full, full + 1, full * wide, in_place))
         return tuple(found)
 
     @property
@@ -219,6 +219,12 @@ class Plan:
         tile = self.depth * self.dtype.itemsize * self.rows[0].height
         wanted = max(FEW, math.ceil(self.tile_count / SHARES))
         return max(1, min(BLOCK // tile, wanted, self._fitting(tile, OWN)))
+
+    @property
+    def row_by_row(self) -> bool:
+        """Whether a tile meets all panels before the next one does: the first cache has them, and C is far."""
+        panels = self.k * self.panels[-1].stop * self.panels[0].width * self.dtype.itemsize
+        return panels <= FIRST_HALF and self.m * self.n * self.dtype.itemsize > LARGE
 
     # ---- groups of panels
 
@@ -358,43 +364,3 @@ class Plan:
     def straight(self, panels: Panels) -> bool:
         """Whether kernels write these panels' results to C themselves."""
         return self.direct and self.c.column == 1 and (self.masks or not panels.ragged)
-
-
-def plan(
-    target: Target,
-    dtype: np.dtype[np.floating],
-    m: int,
-    n: int,
-    k: int,
-    a: Layout,
-    b: Layout,
-    c: Layout,
-    direct: bool,
-    folded: bool = False,
-    room: float = math.inf,
-) -> Plan:
-    """Decide how a product is cut; `direct` if its results are stored as they are, `folded` if rows are folded."""
-    a = Layout(1 if m == 1 else a.row, 1 if k == 1 and m > 1 else a.column)
-    b = Layout(b.row, 1 if n == 1 else b.column)
-    c = Layout(1 if m == 1 and n > 1 else c.row, 1 if n == 1 else c.column)
-    asked = Plan(target, dtype, m, n, k, a, b, c, direct, folded=folded, room=room)
-    plain = (asked, asked.transposed)
-    dotted = (replace(p, dotted=True) for p in plain if p.b.row == 1 and p.m <= DOTS)
-    return min((*plain, *dotted), key=_cost)
-
-
-def _cost(p: Plan) -> float:
-    """About how many cycles a product takes if cut so: multiply-adds, copies and stores."""
-    vectors = math.ceil(p.n / p.lanes)
-    turning = 0.75 * math.log2(p.lanes) / p.lanes  # an element's part in the shuffles that turn a square
-    if p.dotted:
-        whole, again = p.lanes * math.ceil(p.k / p.lanes), 0.1 * p.k * (p.tile_count - 1)
-        busy = vectors * (max(p.m, 4) * whole / 2 + again + 1.2 * p.lanes * p.m + 50 * p.tile_count)
-        copies = 0.0 if p.reads_a else 0.4 * p.k * p.m
-    else:
-        busy = max(p.m * vectors, 8 * math.ceil(vectors / 8)) * (p.k / 2 + 3)
-        copies = p.k * p.n * (0.0 if p.b.column == 1 else turning if p.b.row == 1 else 1.5)
-        copies += 2.0 * p.shared if not p.near and p.shared * p.dtype.itemsize > DISTANT else 0.0
-    scattered = 1.0 if p.direct else 4.0  # a loop reads and writes several arrays
-    stores = scattered * p.m * p.n if p.c.column != 1 else 0.0 if p.masks else 1.5 * p.m * (p.n % p.lanes)
-    return busy + copies + stores

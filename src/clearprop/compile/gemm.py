@@ -15,7 +15,8 @@ from functools import partial
 import numpy as np
 
 from .addresses import Part
-from .blocking import Layout, Panels, Plan, plan
+from .blocking import Layout, Panels, Plan
+from .choice import plan
 from .copies import Copies
 from .epilogue import Epilogue
 from .heights import Rows
@@ -70,6 +71,10 @@ class Product:
         Panels that each slice copies together; 0 if it finds copies, or needs none.
     copies : bool
         Whether each slice copies its rows of A.
+    rows : tuple of Rows
+        The tiles' rows.
+    turned : bool
+        Whether tiles are columns of C, and panels rows.
     """
 
     name: str
@@ -85,6 +90,8 @@ class Product:
     pieces: int
     group: int = 0
     copies: bool = False
+    rows: tuple[Rows, ...] = ()
+    turned: bool = False
 
     @property
     def rounds(self) -> int:
@@ -150,6 +157,8 @@ def product(
         cut.tile_count if cut.packs_a else cut.together,
         cut.group if cut.near else 0,
         cut.own_a > 0,
+        cut.rows,
+        cut.turned,
     )
 
 
@@ -170,7 +179,7 @@ class _Writer(Copies):
             self.pack_rows(f, rows)
         for panels in () if cut.near else cut.panels:
             if not panels.in_place:
-                left, right = self.panels_of(f, panels)
+                left, right = self.asked(f, panels)
                 place = partial(self.packed, f, panels)
                 self.copy_panels(f, panels, left, right, 0, cut.k, place, panels.width * cut.long)
         f.finish()
@@ -180,7 +189,7 @@ class _Writer(Copies):
         for panels in self.cut.panels if self.cut.near else ():
             self.groups(f, panels)
         for rows in () if self.cut.near else self.cut.rows:
-            start, stop = self.tiles_of(f, rows)
+            start, stop = self.asked(f, rows)
 
             def block(t: Value, _: list[Value], rows: Rows = rows, stop: Value = stop) -> list[Value]:
                 end = f.call("llvm.smin", f.integer("add", t, self.cut.block), stop)
@@ -206,7 +215,7 @@ class _Writer(Copies):
 
     def pack_rows(self, f: Function, rows: Rows) -> None:
         """Write the copy of tiles of one height, for each part of k."""
-        start, stop = self.tiles_of(f, rows, ("%left", "%right"))
+        start, stop = self.asked(f, rows, "%left", "%right")
         begin = self.row(f, rows, start)
 
         def work(k: Value | int, terms: Value | int, more: Value, final: Value | None) -> None:
@@ -214,25 +223,17 @@ class _Writer(Copies):
 
         self.parts(f, work)
 
-    def tiles_of(
-        self, f: Function, rows: Rows, asked: tuple[str, str] = ("%first", "%last")
-    ) -> tuple[Value, Value]:
-        """Return which tiles of one height are asked for."""
-        first, last = (self.between(f, Value(x, "i64"), rows.first, rows.stop) for x in asked)
-        return first, last
-
-    def panels_of(self, f: Function, panels: Panels) -> tuple[Value, Value]:
-        """Return which panels of one width are asked for."""
-        left, right = (
-            self.between(f, Value(x, "i64"), panels.first, panels.stop) for x in ("%left", "%right")
-        )
-        return left, right
+    def asked(self, f: Function, part: Rows | Panels, *names: str) -> tuple[Value, Value]:
+        """Return which tiles of one height, or panels of one width, are asked for, by these arguments."""
+        names = names or (("%first", "%last") if isinstance(part, Rows) else ("%left", "%right"))
+        begin, end = (self.between(f, Value(name, "i64"), part.first, part.stop) for name in names)
+        return begin, end
 
     # ---- a group of panels, copied where it is needed
 
     def groups(self, f: Function, panels: Panels) -> None:
         """Write the loop over groups of panels: a part of k is copied, then all tiles pass."""
-        left, right = self.panels_of(f, panels)
+        left, right = self.asked(f, panels)
 
         def group(p: Value, _: list[Value]) -> list[Value]:
             end = f.call("llvm.smin", f.integer("add", p, self.cut.group), right)
@@ -244,7 +245,7 @@ class _Writer(Copies):
             def work(k: Value | int, terms: Value | int, more: Value, final: Value | None) -> None:
                 self.copy_panels(f, panels, p, end, k, terms, place, panels.width * self.cut.deep)
                 for rows in self.cut.rows:
-                    start, stop = self.tiles_of(f, rows)
+                    start, stop = self.asked(f, rows)
                     part = Part(rows, start, stop, Value("0", "i64"), k, terms, more, final, begin)
                     call = self.tile(f, part, panels)
 
@@ -298,6 +299,9 @@ class _Writer(Copies):
         """Write the loops over panels and tiles for one part of k."""
         if not self.cut.reads_a:
             self.copy_a(f, part)
+        if self.cut.row_by_row:
+            self.tile_by_tile(f, part)
+            return
         for panels in self.cut.panels:
             each = (panels, self.tile(f, part, panels), self.following(f, part, panels))
 
@@ -313,8 +317,24 @@ class _Writer(Copies):
                 f.loop(part.start, part.end, 1, [], one)
                 return []
 
-            left, right = self.panels_of(f, panels)
+            left, right = self.asked(f, panels)
             f.loop(left, right, 1, [], panel)
+
+    def tile_by_tile(self, f: Function, part: Part) -> None:
+        """Write the same with all panels for a tile, then the next: as C is in memory."""
+        calls = [(panels, self.tile(f, part, panels), self.asked(f, panels)) for panels in self.cut.panels]
+
+        def one(t: Value) -> None:
+            row = self.row(f, part.rows, t)
+            for panels, call, (left, right) in calls:
+
+                def panel(p: Value, panels: Panels = panels, call: _Call = call) -> None:
+                    column = self.column(f, panels, p)
+                    call(row, column, self.panel_of_b(f, part, panels, p, column), "")
+
+                self.each(f, left, right, panel)
+
+        self.each(f, part.start, part.end, one)
 
     def following(self, f: Function, part: Part, panels: Panels) -> Callable[[Value, Value], str]:
         """Return what gives a kernel its part of the next panel, from the tile's number and where this panel is."""

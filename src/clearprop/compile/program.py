@@ -23,13 +23,14 @@ from .cache import Code, find, keep
 from .calls import Call
 from .cut_loops import emit_cut_loop, emit_cut_strips
 from .engine import Native, assemble, making
-from .frame import Frame, Places
+from .frame import Frame, Memory, Places
 from .identity import digest
 from .in_place import in_place
 from .kernels import FAILED, Buffer, Contraction, Kernel, Loop, Special, Strips
 from .memory import NOWHERE, block, plan
+from .owning import owned_rows
 from .parts import parts
-from .products import Memory, emit_product
+from .products import Arriving, emit_product
 from .schedule import Schedule, schedule
 from .specials import emit_special, scratch_bytes
 from .target import Target, chosen
@@ -58,6 +59,7 @@ class Program:
         self.offsets, self.tops = plan(self.schedule.kernels)
         self.places = Places(self.offsets, len(self.schedule.inputs), len(self.schedule.outputs))
         self.extent, self.cut = NOWHERE, False  # what its text makes of it, known when that is written
+        self.later: set[Buffer] = set()  # inputs whose rows a kernel copies where it reads them; likewise
         self.shared: list[dict[str, int]] = []  # of each kernel, what `Frame.share` notes; likewise
 
     # ---- text
@@ -77,6 +79,10 @@ class Program:
         run.finish()
         self._finish(module)
         return module
+
+    @cached_property
+    def _owned(self) -> set[Buffer]:
+        return owned_rows(self.target, self.schedule.kernels)
 
     @property
     def text(self) -> str:
@@ -104,7 +110,10 @@ class Program:
         elif isinstance(kernel, Strips):
             memory = emit_cut_strips(frame, self.target, kernel)
         elif isinstance(kernel, Contraction):
-            memory = emit_product(frame, self.target, kernel, f"product{number}")
+            arriving = self._arriving(kernel)
+            memory = emit_product(frame, self.target, kernel, f"product{number}", arriving, self._owned)
+            if memory.arrived:
+                self.later.add(kernel.inputs[0].buffer)
         else:
             assert isinstance(kernel, Special)
             memory = Memory(scratch_bytes(kernel))
@@ -113,6 +122,9 @@ class Program:
         f.finish()
         self.shared.append(frame.shared)
         return f.name
+
+    def _arriving(self, kernel: Contraction) -> Arriving | None:
+        """Return rows that a product may copy where it reads them; nothing here."""
 
     def _need(self, memory: Memory, start: int = 0) -> None:
         """Note what memory a kernel needs, from where on."""
