@@ -16,11 +16,11 @@ import numpy as np
 
 from .addresses import Part
 from .blocking import Layout, Panels, Plan
+from .choice import plan
 from .copies import Copies
 from .epilogue import Epilogue
 from .heights import Rows
 from .microkernel import BYTE
-from .planning import plan
 from .target import Target
 from .text import Function, Module, Value
 from .tile_steps import tile_steps

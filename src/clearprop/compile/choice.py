@@ -1,4 +1,4 @@
-"""Which way to cut a matrix product: as it is asked for, transposed, or as dot products; whichever costs least."""
+"""How a product is cut best: as it is or turned, by tiles or by dot products, whichever takes least."""
 
 from __future__ import annotations
 
