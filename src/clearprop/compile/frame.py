@@ -8,8 +8,8 @@ index and the axis that did not fit.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
+from ..core.dataclass import dataclass
 from .kernels import TEAM, Access, Buffer
 from .text import Function, Module, Value
 

@@ -8,10 +8,10 @@ is summed in the order of k, whatever the cut: slices of the work give the same 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
+from ..core.dataclass import dataclass
 from .addresses import Part
 from .blocking import Layout, Panels, Plan, Rows, plan
 from .copies import Copies

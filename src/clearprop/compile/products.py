@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
+from ..core.dataclass import dataclass
 from .blocking import Layout as Strides
 from .cutting import Blocks, loop_time, panel_cut, product_cut, product_time, wanted
 from .epilogue import BATCH, Epilogue

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ..core.dataclass import dataclass
 from ..core.graph import Graph
 from ..core.types import type_of
 from .frame import STATUS, Frame

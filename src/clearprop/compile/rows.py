@@ -7,11 +7,11 @@ the bytes along each further axis.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ..core.dataclass import dataclass
 from ..core.types import Type
 from .cutting import wanted
 from .frame import EXTRA, NUMBER, Frame, chunk_function
