@@ -49,6 +49,7 @@ def made(monkeypatch):
     texts, assemble = [], program.assemble
 
     def counting(programs, target):
+        programs = list(programs)
         texts.extend(programs)
         return assemble(programs, target)
 
@@ -100,7 +101,7 @@ from clearprop.core.trace import trace
 from clearprop.core.types import Type
 
 texts, assemble = [], program.assemble
-program.assemble = lambda programs, target: texts.extend(programs) or assemble(programs, target)
+program.assemble = lambda programs, target: assemble([texts.append(p) or p for p in programs], target)
 x = np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4)
 for factor in map(float, sys.argv[1:]):
     graph = trace(lambda x: [np.tanh(x) * factor, x @ x.T], [Type((3, 4), np.float32)])[0].owning_constants()

@@ -10,7 +10,7 @@ import ctypes
 import gc
 import itertools
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import Any
@@ -132,7 +132,7 @@ class Program:
 
     def _code(self) -> Code:
         if self._made is None:
-            make([self])
+            make([self], self.target)
         assert self._made is not None
         return self._made
 
@@ -218,18 +218,24 @@ def without_collecting() -> Iterator[None]:
             gc.enable()
 
 
-def make(programs: Sequence[Program]) -> None:
-    """Make the code of programs for one target: from the cache, or all that is not there side by side."""
+def make(programs: Iterable[Program], target: Target) -> None:
+    """Make the code of programs for one target: from the cache, or what is not there side by side.
+
+    One that is in memory already is made while the next one is recorded, scheduled and written.
+    """
     with making:
-        missing = []
-        for program in programs:
-            if program._made is None:
-                key = program._digest()
-                program._made = find(key)
+        missing: list[tuple[Program, str | None]] = []
+
+        def texts() -> Iterator[list[str]]:
+            for program in programs:
                 if program._made is None:
-                    missing.append((program, key))
-        if missing:
-            objects = assemble([program._parts() for program, _ in missing], missing[0][0].target)
-            for (program, key), made in zip(missing, objects, strict=True):
-                program._made = Code(made, program.needed, program.own)
-                keep(key, program._made)
+                    key = program._digest()
+                    program._made = find(key)
+                    if program._made is None:
+                        missing.append((program, key))
+                        yield program._parts()
+
+        objects = assemble(texts(), target)
+        for (program, key), made in zip(missing, objects, strict=True):
+            program._made = Code(made, program.needed, program.own)
+            keep(key, program._made)
