@@ -85,7 +85,7 @@ def run_all(folder: Path, jobs: list[Job]) -> list[list[Any]]:
         objects[-1].write_bytes(assemble([[text]], NEON)[0][8:])  # after its length
         made = program.schedule
         results = [np.full(b.type.shape, 7).astype(b.type.dtype) for b in made.outputs]
-        work = np.zeros(program.scratch + program.needed, np.uint8)
+        work = np.zeros(program.extent.bytes(1), np.uint8)
         given = [np.require(a, b.type.dtype, "C") for a, b in zip(args, made.inputs, strict=True)]
         table = [np.zeros(4, np.int64), work, *given, *results, *(a for _, a in made.constants)]
         first = 2 + len(given)

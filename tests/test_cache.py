@@ -18,6 +18,7 @@ from clearprop.cli.main import main
 from clearprop.compile import cache, identity, program, sources
 from clearprop.compile.identity import digest
 from clearprop.compile.kernels import Buffer
+from clearprop.compile.memory import Extent
 from clearprop.compile.program import Program
 from clearprop.compile.repeat import Repeat, Roles
 from clearprop.compile.target import TARGETS, detect
@@ -81,8 +82,9 @@ def test_equal_code_is_made_once(place, made):
 
 
 def test_all_of_the_code_is_in_the_file(place):
-    first = cache.cached("a", lambda: cache.Code(b"object", 5, 6))
-    assert cache.cached("a", lambda: pytest.fail("it was there")) == first == cache.Code(b"object", 5, 6)
+    code = cache.Code(b"object", Extent(((5, 6), (3, 8))), True)
+    first = cache.cached("a", lambda: code)
+    assert cache.cached("a", lambda: pytest.fail("it was there")) == first == code
 
 
 def test_scratch_memory_is_known_from_the_file(place, made):
@@ -161,8 +163,9 @@ DAMAGE = {
     "a byte long": lambda c: c + b"\0",
     "another mark": flipped(0),
     "another checksum": flipped(20),
-    "another size": flipped(cache.HEADER.size - 16),
-    "another size of each thread": flipped(cache.HEADER.size - 8),
+    "cut otherwise": flipped(cache.HEADER.size),
+    "another number of sizes": flipped(cache.HEADER.size + 8),
+    "another size": flipped(cache.HEADER.size + 16),
     "another object": flipped(cache.HEADER.size + 200),
     "another last byte": lambda c: c[:-1] + bytes([c[-1] ^ 128]),
     "zeros": lambda c: bytes(len(c)),
@@ -308,7 +311,7 @@ def test_without_a_home_there_is_no_cache(monkeypatch):
 def kept(*keys):
     """Put code of 1000 bytes into the cache; the tests can tell the files' times apart."""
     for age, key in enumerate(keys):
-        cache.cached(key, lambda: cache.Code(b"x" * (1000 - cache.HEADER.size), 0))
+        cache.cached(key, lambda: cache.Code(b"x" * (1000 - cache.HEADER.size - cache.FACTS.size)))
         os.utime(cache.folder() / f"{key}.object", (time.time() + age - 1000,) * 2)
 
 
@@ -322,17 +325,18 @@ def test_what_was_used_longest_ago_goes_first(place, monkeypatch):
     assert names() == ["a", "b", "c"]
     cache.cached("a", lambda: pytest.fail("it was there"))
     assert names() == ["b", "c", "a"]
-    cache.cached("d", lambda: cache.Code(b"x" * 900, 0))
+    cache.cached("d", lambda: cache.Code(b"x" * 900))
     assert sorted(names()) == ["a", "c", "d"]
 
 
 def test_what_is_too_large_is_not_kept(place, monkeypatch):
     monkeypatch.setenv("CLEARPROP_CACHE_MB", str(3500 / 2**20))
     kept("a", "b")
-    assert cache.cached("large", lambda: cache.Code(b"x" * 3500, 7, 8)) == cache.Code(b"x" * 3500, 7, 8)
+    large = cache.Code(b"x" * 3500)
+    assert cache.cached("large", lambda: large) == large
     assert names() == ["a", "b"]
     monkeypatch.setenv("CLEARPROP_CACHE_MB", "0")
-    assert cache.cached("c", lambda: cache.Code(b"x", 0)).object == b"x"
+    assert cache.cached("c", lambda: cache.Code(b"x")).object == b"x"
     assert names() == ["a", "b"]
 
 

@@ -102,15 +102,19 @@ class Compiled:
         assert (band[last:] == 0xA5).all()
 
     def in_slices(self, cuts, *arrays):
-        """Do the work of (tiles, panels) rectangles one by one, each with scratch memory of its own."""
-        work, _keep, _ = self.memory(self.made.work_bytes)
-        a, b, c = self.operands
-        function(self.native, self.made.pack, 2, 3)(a, b, work, 0, self.made.panels)
-        run = function(self.native, self.made.slice, len(SLICE) - 6, 6)
-        for tiles, panels in cuts:
-            scratch, band, (_, last) = self.memory(self.made.scratch_bytes)
-            run(a, b, c, work, scratch, table(arrays), 0, *tiles, *panels)
-            assert (band[last:] == 0xA5).all()
+        """Do the work of (tiles, panels) rectangles one by one in each round, each with scratch memory of its own."""
+        made, (a, b, c) = self.made, self.operands
+        run = function(self.native, made.slice, len(SLICE) - 6, 6)
+        for left in range(0, made.panels, made.together):
+            right = min(left + made.together, made.panels)
+            work, copies, (_, last) = self.memory(made.work_bytes)
+            function(self.native, made.pack, 2, 3)(a, b, work, left, right)
+            assert (copies[last:] == 0xA5).all()
+            for tiles, panels in cuts:
+                scratch, band, (_, last) = self.memory(made.scratch_bytes)
+                inside = np.clip(panels, left, right).tolist()
+                run(a, b, c, work, scratch, table(arrays), 0, *tiles, *inside)
+                assert (band[last:] == 0xA5).all()
 
 
 def fill(x, rng):
@@ -226,6 +230,32 @@ def test_asking_for_the_next_panel_changes_no_bit(monkeypatch, target, m, n, k, 
             assert any("_follows" in name for name in compiled.names) == (least == 0)
             compiled(c, bias)
             found.append(c.copy())
+    np.testing.assert_array_equal(found[0].view(np.int32), found[1].view(np.int32))
+
+
+@targets
+@pytest.mark.parametrize("with_epilogue", [False, True])
+@pytest.mark.parametrize(("m", "n", "k", "orders"), [(90, 400, 300, "CFC"), (60, 333, 1700, "CFC")])
+def test_panels_that_are_copied_in_rounds_give_the_same_bits(
+    monkeypatch, target, m, n, k, orders, with_epilogue
+):
+    monkeypatch.setattr(blocking, "ROUND", 0)  # no panels that each slice copies
+    rng, found, rounds = np.random.default_rng(1), [], []
+    a, b = (fill(np.empty(s, np.float32, o), rng) for s, o in zip(((m, k), (k, n)), orders, strict=False))
+    bias = fill(np.empty(n, np.float32), rng)
+    for least in (0, 1 << 40):
+        monkeypatch.setattr(blocking, "COPY", least)
+        with Fence() as fence:
+            c = fence.array((m, n), DTYPES[0], orders[2])
+            compiled = Compiled(target, a, b, c, through(target, c, LIGHT) if with_epilogue else None)
+            compiled(c, bias)
+            found.append(c.copy())
+            made = compiled.made
+            rounds.append(made.rounds)
+            c[...] = np.nan
+            compiled.in_slices([(tiles, (0, made.panels)) for tiles in ((0, 1), (1, made.tiles))], c, bias)
+            np.testing.assert_array_equal(c.view(np.int32), found[-1].view(np.int32))
+    assert rounds[0] > 1 == rounds[1]
     np.testing.assert_array_equal(found[0].view(np.int32), found[1].view(np.int32))
 
 

@@ -98,8 +98,7 @@ def held(run: Repeating) -> int:
     """Bytes of all that a training has, but for the data: what goes on, the mini-batch, all that is temporary."""
     carried = [*run.carried.now, *run.carried.following(run.step.swapped)]
     arrays = {id(a): a.nbytes for a in [*carried, *run.constants]}
-    scratch = run.step.needed + (THREADS - 1) * max(run.step.own, 0)
-    return sum(arrays.values()) + run.beside + run.step.scratch + scratch
+    return sum(arrays.values()) + run.beside + run.step.extent.bytes(THREADS)
 
 
 def needed(run: Repeating, network: Network) -> int:

@@ -176,7 +176,7 @@ def written_over(kernel: Any, old: Buffer, new: Buffer) -> bool:
 
 def assert_apart(made: Schedule) -> None:
     """Buffers that are needed at the same time do not share memory, but for one that is written over another."""
-    offsets, size = plan(made.kernels)
+    offsets, tops = plan(made.kernels)
     lives: dict[Buffer, list[int]] = {}
     for when, kernel in enumerate(made.kernels):
         for buffer in {*kernel.reads(), *kernel.writes()}:
@@ -185,7 +185,7 @@ def assert_apart(made: Schedule) -> None:
     assert set(lives) == set(offsets)
     for buffer, offset in offsets.items():
         assert offset % ALIGNMENT == 0
-        assert 0 <= offset <= offset + buffer.bytes <= size
+        assert 0 <= offset <= offset + buffer.bytes <= min(tops[lives[buffer][0] : lives[buffer][-1] + 1])
     for a, b in itertools.combinations(offsets, 2):
         first, second = (a, b) if lives[a][-1] <= lives[b][-1] else (b, a)
         meet = lives[second][0]

@@ -1,6 +1,7 @@
 """Threads: the same bits for any number of them, how many there are, and that nothing makes them hang or crash."""
 
 import os
+import platform
 import subprocess
 import sys
 import textwrap
@@ -56,6 +57,13 @@ CASES = {
     ),
     "batch of large": (product, normal(2, 2, 150, 300), normal(2, 2, 300, 170)),
     "broadcast batch": (product, normal(50, 40, 60), normal(60, 40)),
+    "panels in rounds": (lambda x, y: x @ y.T, normal(60, 1300), normal(100, 1300)),
+    "batch in rounds": (lambda x, y: x @ np.swapaxes(y, 1, 2), normal(3, 140, 600), normal(3, 333, 600)),
+    "sums of rounds": (
+        lambda x, y: (d := np.maximum(x @ y.T, 0), np.sum(d, 0)),
+        normal(1200, 700),
+        normal(600, 700),
+    ),
     "one axis": (lambda x: np.exp(x) * x, normal(300_007)),
     "one axis of doubles": (np.tanh, normal(100_003, dtype="f8")),
     "two axes": (lambda x, y: np.exp(x) + y, normal(500, 301), normal(301)),
@@ -89,7 +97,7 @@ def test_bits_do_not_depend_on_the_number_of_threads(name):
 @pytest.mark.parametrize("name", [n for n in CASES if n != "sum of all"])
 def test_the_cases_are_cut(name):
     function, *args = CASES[name]
-    assert Program(cp.make_graph(function)(*args))._each_further >= 0
+    assert Program(cp.make_graph(function)(*args))._code().cut
 
 
 def test_a_sum_of_all_and_small_work_stay_whole():
@@ -153,7 +161,7 @@ def test_small_work_is_not_cut():
 @pytest.mark.parametrize("own", ["", "near", "copies"])
 def test_blocks_cover_a_product(tiles, panels, own):
     copied = {own: True} if own else {}
-    made = Product("p", "p_pack", "p_slice", tiles, panels, panels * 10**6, 64, 14, 32, **copied)
+    made = Product("p", "p_pack", "p_slice", tiles, panels, panels, panels * 10**6, 64, 14, 32, **copied)
     cut = product_cut(made, 1000.0)
     most = panels * max(1, tiles * 14 // TALL) if own == "near" else tiles * panels
     if most == 1:
@@ -283,12 +291,15 @@ def test_workers_come_when_needed_and_go_when_fewer_are_asked_for():
     assert len(workers()) == 1
 
 
-def test_workers_take_their_part():
+@pytest.mark.parametrize("shunned", [False, True])
+def test_workers_take_their_part(shunned):
+    """At once, or of what is left when the time is over for which the caller works alone."""
     import ctypes
 
     from clearprop.compile.engine import Native
 
     counted = Native("""
+        declare i64 @llvm.readcyclecounter()
         define void @chunk(ptr %table, i64 %number, i64 %who, i64 %extra) {
         entry:
           %place = getelementptr i64, ptr %table, i64 %who
@@ -303,18 +314,22 @@ def test_workers_take_their_part():
         out:
           ret void
         }
-        define void @run(ptr %block, ptr %table) {
+        define void @run(ptr %block, ptr %table, ptr %shunned, i64 %ticks) {
           %dispatch = load ptr, ptr %block
+          %now = call i64 @llvm.readcyclecounter()
+          %until = add i64 %now, %ticks
+          store i64 %until, ptr %shunned
           call void %dispatch(ptr %block, ptr @chunk, ptr %table, i64 50, i64 0)
           ret void
         }""")
-    run = counted.function("run", ctypes.c_uint64, ctypes.c_void_p)
+    run = counted.function("run", ctypes.c_uint64, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_int64)
     table = (ctypes.c_int64 * 2)()
+    ticks = claiming.LEAST[platform.machine()] if shunned else 0
     cp.set_threads(2)
     for _ in range(200):
         with team.borrow() as members:
             assert members.size == 2
-            run(members.address, table)
+            run(members.address, table, members.address + claiming.SHUNNED, ticks)
     assert sum(table) == 200 * 50
     assert table[1] > 0
 

@@ -162,7 +162,7 @@ ACCURACY = {
     "logaddexp": Row(2, (0, 50), arity=2),
     "sinh": Row(2.2, *HYPERBOLIC),
     "cosh": Row(1.6, *HYPERBOLIC),
-    "tanh": Row(1.9, (-10, 10), (-20, 20)),
+    "tanh": Row(2, (-10, 10), (-20, 20)),
     "sigmoid": Row(2.1, (-105, 20), (-746, 40), _sigmoid),
     "softplus": Row(2, (-104, 104), (-746, 746), lambda x: np.logaddexp(x, np.zeros_like(x))),
     "elu": Row(3, reference=lambda x: np.where(x > 0, x, 0.7 * np.expm1(np.minimum(x, 0))), alpha=0.7),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..core.dataclass import dataclass
-from .blocking import Panels, Plan, Rows
+from .blocking import Panels, Plan
+from .heights import Rows
 from .text import Function, Value
 
 
@@ -55,10 +56,12 @@ class Addresses:
 
     def packed(self, f: Function, panels: Panels, p: Value) -> Value:
         """Return the address of a panel's copy."""
+        cut, work = self.cut, Value("%work", "ptr")
+        if cut.together < cut.panel_count:
+            index = f.integer("urem", p, cut.together)
+            return self.affine(f, work, (index, cut.panels[0].width * cut.long))
         index = f.integer("sub", p, panels.first)
-        return self.affine(
-            f, Value("%work", "ptr"), (self.cut.packed(panels), 1), (index, panels.width * self.cut.long)
-        )
+        return self.affine(f, work, (cut.packed(panels), 1), (index, panels.width * cut.long))
 
     def near(self, f: Function, panels: Panels, index: Value) -> Value:
         """Return the address of a panel's copy in a group, by its number there."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..core.dataclass import dataclass
 from .dot import dot_rows
+from .heights import Rows, heights
 from .microkernel import accumulators
 from .target import Target
 
@@ -30,6 +31,9 @@ LARGE = 512 * 1024  # bytes of C that the second cache holds anyway
 FOLLOW = 1024 * 1024  # bytes of panels, or more: the second cache has lost the next one when its turn comes
 MANY = 8  # panels, at least, so that they can be shared out without cutting rows,
 EVEN = (4, 6)  # or so many
+COPY = 128 * 1024  # bytes of B that are copied at once, at most, and
+PART = 8  # this part of all three matrices,
+SHARED = 4  # but so many panels, where threads share nothing else
 DEPTH = 3200  # bytes of a row of A that a tile goes through before it is put down
 
 
@@ -44,16 +48,6 @@ class Layout:
     def T(self) -> Layout:
         """The transposed matrix's layout."""
         return Layout(self.column, self.row)
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Tiles of one height, one below the other: tiles `first` to `stop`, from row `start` on."""
-
-    height: int
-    first: int
-    stop: int
-    start: int
 
 
 @dataclass(frozen=True)
@@ -75,26 +69,6 @@ class Panels:
     def ragged(self) -> bool:
         """Whether the last vector has lanes beyond the matrix."""
         return self.columns < self.width
-
-
-def heights(m: int, least: int, most: int) -> tuple[Rows, ...]:
-    """Cut rows into tiles: all of one height from `least` to `most` if one fits, else of two that differ by 1.
-
-    >>> [(r.height, r.stop - r.first) for r in heights(200, 7, 14)]
-    [(10, 20)]
-    >>> [(r.height, r.stop - r.first) for r in heights(31, 7, 14)]
-    [(11, 1), (10, 2)]
-    """
-    for height in range(min(m, most), least - 1, -1):
-        if m % height == 0:
-            return (Rows(height, 0, m // height, 0),)
-    tiles = math.ceil(m / most)
-    height, taller = divmod(m, tiles)
-    return tuple(
-        Rows(*r)
-        for r in ((height + 1, 0, taller, 0), (height, taller, tiles, taller * (height + 1)))
-        if r[1] < r[2]
-    )
 
 
 @dataclass(frozen=True)
@@ -291,6 +265,17 @@ class Plan:
             if p.first < panels.first and not p.in_place
         )
 
+    @cached_property
+    def together(self) -> int:
+        """Panels whose copies are in the work memory at the same time: one round after the other if not all."""
+        if self.near or self.panels[0].in_place:
+            return self.panel_count
+        sizes = self.m * self.k + self.k * self.n + self.m * self.n
+        room = COPY // self.dtype.itemsize + sizes // PART
+        rounds = math.ceil(self.panel_count * self.panels[0].width * self.long / room)
+        least = 1 if self.direct else SHARED  # a loop may have folds, and then rows are not cut
+        return min(max(math.ceil(self.panel_count / rounds), least), self.panel_count)
+
     @property
     def own_b(self) -> int:
         """Elements of scratch memory for a group of panels."""
@@ -301,6 +286,8 @@ class Plan:
         """Elements of work memory for copies of B."""
         if self.near:
             return 0
+        if self.together < self.panel_count:
+            return self._aligned(self.together * self.panels[0].width * self.long)
         return self._aligned(
             sum(p.width * (p.stop - p.first) * self.long for p in self.panels if not p.in_place)
         )
@@ -327,6 +314,8 @@ class Plan:
         last = self.panels[-1]
         if self.blocked and self.near:
             return self.group * self.panels[0].width
+        if self.blocked and self.together < self.panel_count:
+            return self.together * self.panels[0].width
         if self.blocked:
             return last.start + last.width * (last.stop - last.first)
         return self.panels[0].width if self.panel_count > 1 else last.columns

@@ -1,6 +1,6 @@
 """Machine code on disk, by the digest of what it was made from: the second process need not make it again.
 
-A file holds a mark, a checksum, the sizes of the scratch memory and the object. One that is damaged, of
+A file holds a mark, a checksum, the extent of the temporary memory and the object. One that is damaged, of
 another kind, or somebody else's is as good as none. Files are written aside and moved into place, so that
 any number of processes may share the folder.
 """
@@ -19,13 +19,14 @@ from pathlib import Path
 
 from ..core.dataclass import dataclass
 from ..core.errors import SettingError
+from .memory import NOWHERE, Extent
 
 FOLDER, LIMIT = "CLEARPROP_CACHE", "CLEARPROP_CACHE_MB"
 DEFAULT_MB = 256
 OFF = "off"
 SUFFIX, ASIDE = ".object", ".writing"
 ABANDONED = 3600  # seconds after which a file that was being written is a dead process's
-HEADER = struct.Struct("<16s32sqq")
+HEADER, FACTS, PART = struct.Struct("<16s32s"), struct.Struct("<qq"), struct.Struct("<qq")
 MARK = b"clearprop object"
 
 
@@ -36,15 +37,15 @@ class Code:
     Attributes
     ----------
     object : bytes
-    scratch : int
-        Bytes of memory that a kernel needs while it runs.
-    own : int
-        The same of each further thread; -1 if there is nothing to share.
+    extent : Extent
+        Of its temporary memory.
+    cut : bool
+        Whether there is anything to share out.
     """
 
     object: bytes
-    scratch: int
-    own: int = -1
+    extent: Extent = NOWHERE
+    cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,9 +126,24 @@ def keep(key: str | None, code: Code) -> None:
 
 def _packed(key: str, code: Code) -> bytes:
     """Return the content of a file."""
-    facts = struct.pack("<qq", code.scratch, code.own)
-    checksum = hashlib.blake2b(facts + code.object, digest_size=32, key=key.encode()).digest()
-    return HEADER.pack(MARK, checksum, code.scratch, code.own) + code.object
+    parts = code.extent.parts
+    facts = FACTS.pack(code.cut, len(parts))
+    content = b"".join((facts, *(PART.pack(*part) for part in parts), code.object))
+    return HEADER.pack(MARK, _checksum(key, content)) + content
+
+
+def _checksum(key: str, content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=32, key=key.encode()).digest()
+
+
+def _unpacked(key: str, content: bytes) -> Code | None:
+    """Return what a file holds; None if it is not to be trusted."""
+    head, rest = content[: HEADER.size], content[HEADER.size :]
+    if head != HEADER.pack(MARK, _checksum(key, rest)):
+        return None
+    cut, count = FACTS.unpack_from(rest)
+    end = FACTS.size + count * PART.size
+    return Code(rest[end:], Extent(tuple(PART.iter_unpack(rest[FACTS.size : end]))), bool(cut))
 
 
 def _read(path: Path, key: str) -> Code | None:
@@ -140,11 +156,7 @@ def _read(path: Path, key: str) -> Code | None:
         os.utime(path)
     except OSError:
         return None
-    if len(content) < HEADER.size:
-        return None
-    _, _, scratch, own = HEADER.unpack_from(content)
-    code = Code(content[HEADER.size :], scratch, own)
-    return code if content == _packed(key, code) else None
+    return _unpacked(key, content)
 
 
 def _private(file: int) -> bool:

@@ -6,7 +6,8 @@ claim is a compare-and-swap of the whole word, so nobody can claim a chunk of wo
 claims from the front and workers from the back: what a chunk works on is mostly still in its processor's cache.
 
 Where others take the processors, a worker may be stopped within a chunk. Then the publisher waits, and works
-alone for some time after it, in proportion to its wait: it loses a small part of its time at most.
+alone for some time after it, in proportion to its wait: it loses a small part of its time at most. What is left
+of the work when that time is over is published after all.
 """
 
 from __future__ import annotations
@@ -148,21 +149,28 @@ entry:
   %shun = icmp sgt i64 %ahead, 0
   br i1 %shun, label %alone, label %publish
 alone:
-  %n = phi i64 [ %chunks, %entry ], [ %n.next, %alone ]
+  %n = phi i64 [ %chunks, %entry ], [ %n.next, %watch ]
   %n.next = sub i64 %n, 1
   call void %chunk(ptr %table, i64 %n.next, i64 0, i64 %extra)
   %alone.more = icmp ne i64 %n.next, 0
-  br i1 %alone.more, label %alone, label %out
+  br i1 %alone.more, label %watch, label %out
+watch:
+  %present = call i64 @llvm.readcyclecounter()
+  %remains = sub i64 %until, %present
+  %shun.on = icmp sgt i64 %remains, 0
+  br i1 %shun.on, label %alone, label %publish
 publish:
+  %since = phi i64 [ %begun, %entry ], [ %present, %watch ]
+  %open = phi i64 [ %chunks, %entry ], [ %n.next, %watch ]
   store atomic ptr %chunk, ptr %chunk.place monotonic, align 8
   store atomic ptr %table, ptr %table.place monotonic, align 8
   store atomic i64 %extra, ptr %extra.place monotonic, align 8
-  %all = trunc i64 %chunks to i32
+  %all = trunc i64 %open to i32
   store atomic i32 %all, ptr %left monotonic, align 4
   %before = load atomic i64, ptr %ticket monotonic, align 8
   %number = and i64 %before, -4294967296
   %following = add i64 %number, 4294967296
-  %new = or i64 %following, %chunks
+  %new = or i64 %following, %open
   %was = atomicrmw xchg ptr %ticket, i64 %new seq_cst, align 8
   %sleepers = load atomic i32, ptr %asleep seq_cst, align 4
   %any = icmp ne i32 %sleepers, 0
@@ -201,7 +209,7 @@ rest.end:
   store atomic i32 0, ptr %waiting monotonic, align 4
   %ended = call i64 @llvm.readcyclecounter()
   %waited = sub i64 %ended, %claimed
-  %worked = sub i64 %claimed, %begun
+  %worked = sub i64 %claimed, %since
   %usual = mul i64 %worked, $LATE
   %share = zext i32 %own to i64
   %compared = mul i64 %waited, %share

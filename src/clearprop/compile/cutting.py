@@ -121,9 +121,9 @@ def copy_time(product: Product) -> float:
 
 
 def panel_cut(product: Product) -> Ranges | None:
-    """Return how to cut the copying of a product's panels."""
+    """Return how to cut the copying of a round's panels."""
     chunks = wanted(copy_time(product))
-    cut = Ranges(0, product.panels, math.ceil(product.panels / chunks))
+    cut = Ranges(0, product.together, math.ceil(product.together / chunks))
     return cut if cut.chunks > 1 else None
 
 
@@ -136,7 +136,7 @@ def product_cut(product: Product, time: float, rows: bool = True) -> Blocks | No
     wide = WIDE if product.copies else 1
     tall = TALL if product.near else 1
     chunks = min(wanted(time), FEW if product.copies else MOST)
-    tiles, panels, cut = product.tiles, product.panels, Blocks(product.tiles, product.panels, 1, 1)
+    tiles, panels, cut = product.tiles, product.together, Blocks(product.tiles, product.together, 1, 1)
     while cut.chunks < chunks:
         flat = not rows or tiles == 1 or tiles * product.height < 2 * tall
         if flat and panels == 1:
@@ -145,5 +145,5 @@ def product_cut(product: Product, time: float, rows: bool = True) -> Blocks | No
             tiles = math.ceil(tiles / 2)
         else:
             panels = math.ceil(panels / 2)
-        cut = Blocks(tiles, panels, math.ceil(product.tiles / tiles), math.ceil(product.panels / panels))
+        cut = Blocks(tiles, panels, math.ceil(product.tiles / tiles), math.ceil(product.together / panels))
     return cut if cut.chunks > 1 else None

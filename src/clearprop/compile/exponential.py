@@ -6,7 +6,7 @@ digits. Errors, in units in the last place, are the largest measured on any targ
 
 from __future__ import annotations
 
-from .lanes import Lanes, at_least, at_most, copysign, exact_sum, fma, magnitude, polynomial, two_sum, where
+from .lanes import Lanes, at_least, at_most, copysign, exact_sum, fma, magnitude, polynomial, where
 
 # (eʳ − 1 − r)/r² on |r| <= log(2)/2, within 2^-30.9 and 2^-60.1 of eʳ − 1
 _SERIES = (
@@ -17,18 +17,26 @@ _SERIES = (
         2.510885325983378e-08, 2.0906756624841476e-09,
     ),
 )  # fmt: skip
+# as much of (eʳ − 1 − r)/r² as eʳ needs, within 2^-28.2 of it
+_SHORT = (
+    (0.4999999403953552, 0.16666516661643982, 0.04166810214519501, 0.00836921762675047, 0.0013839704915881157),
+    _SERIES[1],
+)  # fmt: skip
 _LOG2E = 1.4426950408889634
 LN2 = ((0.693359375, -2.12194440054690581e-4), (6.93147180369123816490e-01, 1.90821492927058770002e-10))
 """log 2 in two parts; products of the first with n are exact."""
+_ROUNDED_LN2 = ((0.6931471824645996, -1.904654323148236e-09), (0.6931471805599453, 2.3190468138462996e-17))
 
 
-def _reduce(x: Lanes) -> tuple[Lanes, Lanes, Lanes]:
-    """n, as the last bits of a float, and r as the sum of two."""
-    magic = x.format.magic
-    high, low = x.pick(*LN2)
-    turns = fma(x, _LOG2E, magic)
-    n = turns - magic
+def _reduce(x: Lanes, little: bool = False) -> tuple[Lanes, Lanes, Lanes]:
+    """n, as the last bits of a float, and r as the sum of two; in fewer steps if |x| is below 40."""
+    exact = little and x.target.fma  # since x − n·high is a multiple of x's last place
+    high, low = x.pick(*(_ROUNDED_LN2 if exact else LN2))
+    turns = fma(x, _LOG2E, x.format.magic)
+    n = turns - x.format.magic
     rough = fma(n, -high, x)
+    if exact:
+        return turns, rough, n * -low
     r = fma(n, -low, rough)
     return turns, r, fma(n, -low, rough - r)
 
@@ -40,8 +48,11 @@ def _power_of_two(turns: Lanes, shift: int = 0) -> Lanes:
 
 
 def scaled(y: Lanes, turns: Lanes, negative: Lanes) -> Lanes:
-    """y·2ⁿ in two steps, since 2ⁿ itself may be no normal number; rounded once."""
+    """y·2ⁿ, rounded once."""
     f, half = y.format, y.pick(64, 512)
+    if y.scales:
+        return y.scaled(turns - f.magic)
+    # in two steps, since 2ⁿ itself may be no normal number
     low, high = (f.bias + half) << f.mantissa, (f.bias - 1) << f.mantissa
     bits = turns.bits() << f.mantissa
     first = (bits + where(negative, bits.like(low), high)).floats()
@@ -53,11 +64,23 @@ def series(r: Lanes) -> Lanes:
     return polynomial(r, r.pick(*_SERIES))
 
 
+def _grown(r: Lanes) -> Lanes:
+    """eʳ − 1, to the accuracy of eʳ."""
+    return fma(r * r, polynomial(r, r.pick(*_SHORT)), r)
+
+
 def exp(x: Lanes) -> Lanes:
     """eˣ; within 1.1 ulp."""
     x = at_least(at_most(x, x.pick(89.0, 710.0)), x.pick(-104.0, -746.0))
     turns, r, _ = _reduce(x)
-    return scaled(fma(r * r, series(r), r) + 1.0, turns, x < 0.0)
+    return scaled(_grown(r) + 1.0, turns, x < 0.0)
+
+
+def one_less_exp(x: Lanes) -> Lanes:
+    """1 − eˣ of x <= 0 whose power is a normal number; within an ulp of 1."""
+    turns, r, _ = _reduce(x, little=True)
+    power = _power_of_two(turns)
+    return fma(-power, _grown(r), 1.0 - power)
 
 
 def exp2(x: Lanes) -> Lanes:
@@ -65,15 +88,19 @@ def exp2(x: Lanes) -> Lanes:
     x = at_least(at_most(x, x.pick(128.0, 1024.0)), x.pick(-150.0, -1075.0))
     turns = x + x.format.magic
     r = (x - (turns - x.format.magic)) * 0.6931471805599453
-    return scaled(fma(r * r, series(r), r) + 1.0, turns, x < 0.0)
+    return scaled(_grown(r) + 1.0, turns, x < 0.0)
+
+
+def _less(power: Lanes, r: Lanes, low: Lanes, one: float) -> Lanes:
+    """power·eʳ⁺ˡᵒʷ − one."""
+    return fma(power, fma(r * r, series(r), low), fma(power, r, power - one))
 
 
 def _quarter_of_expm1(x: Lanes) -> Lanes:
     """(eˣ − 1)/4, which does not overflow where sinh x does not."""
     x = at_least(at_most(x, x.pick(89.5, 710.6)), x.pick(-18.0, -40.0))
     turns, r, low = _reduce(x)
-    quarter = _power_of_two(turns, -2)
-    return fma(quarter, fma(r * r, series(r), low), fma(quarter, r, quarter - 0.25))
+    return _less(_power_of_two(turns, -2), r, low, 0.25)
 
 
 def _tiny(x: Lanes) -> Lanes:
@@ -97,30 +124,36 @@ def sinh(x: Lanes) -> Lanes:
 def cosh(x: Lanes) -> Lanes:
     """(eˣ + e⁻ˣ)/2; within 1.5 ulp."""
     turns, r, _ = _reduce(at_most(magnitude(x), x.pick(89.5, 710.6)))
-    quarter = _power_of_two(turns, -2) * (fma(r * r, series(r), r) + 1.0)
+    quarter = _power_of_two(turns, -2) * (_grown(r) + 1.0)
     return 2.0 * (quarter + 0.0625 / quarter)
 
 
+def _over_sum(a: Lanes, b: Lanes, c: float) -> Lanes:
+    """a/(b + c), with what rounding the sum dropped put back; of positive numbers."""
+    part = 1.0 / (b + c)
+    if not a.target.fma:
+        total, lost = exact_sum(b, c)
+        y = a / total
+        return y - y * part * lost
+    y = a * part
+    return fma(part, fma(-y, b, fma(y, -c, a)), y)
+
+
 def tanh(x: Lanes) -> Lanes:
-    """sinh x / cosh x = m/(m + 2) with m = e^(2|x|) − 1; within 1.7 ulp."""
-    twice = at_most(2.0 * magnitude(x), x.pick(18.5, 40.0))
-    turns, r, low = _reduce(twice)
-    scale = _power_of_two(turns)
-    m, less = two_sum(fma(scale, r, scale - 1.0), scale * fma(r * r, series(r), low))
-    below, lost = exact_sum(m, 2.0)
-    y = m / below
-    off = fma(-y, lost + less, less)  # what rounding dropped, over m + 2 = 2/(1 - y)
-    return copysign(fma(off, fma(y, -0.5, 0.5), y), x)
+    """sinh x / cosh x = m/(m + 2) with m = e^(2|x|) − 1; within 1.6 ulp, 2 without fused products."""
+    turns, r, low = _reduce(at_most(2.0 * magnitude(x), x.pick(18.5, 40.0)), little=True)
+    m = _less(_power_of_two(turns), r, low, 1.0)
+    return copysign(_over_sum(m, m, 2.0), x)
 
 
 def sigmoid(x: Lanes) -> Lanes:
-    """1/(1 + e⁻ˣ) = e/(1 + e) or 1/(1 + e) with e = e^−|x|; within 2 ulp."""
-    turns, r, _ = _reduce(at_least(-magnitude(x), x.pick(-104.0, -746.0)))
-    half = x.pick(64, 512)
-    e = _power_of_two(turns, half) * (fma(r * r, series(r), r) + 1.0) * 2.0**-half
-    below, lost = two_sum(e.like(1.0), e)
-    y = where(x < 0.0, e, 1.0) / below
-    return fma(y * -lost, where(x < 0.0, 1.0 - y, y), y)
+    """1/(1 + e) with e = e⁻ˣ; within 2 ulp."""
+    x = at_least(at_most(x, 40.0), x.pick(-104.0, -746.0))
+    turns, r, _ = _reduce(-x)
+    shift = x.pick(-64, -512)  # with which neither e nor 1/e overflows
+    power = _power_of_two(turns, shift)
+    one = x.like(2.0**shift)
+    return _over_sum(one, fma(power, _grown(r), power), 2.0**shift)
 
 
 def elu(x: Lanes, *, alpha: float) -> Lanes:

@@ -27,14 +27,11 @@ class Places:
     ----------
     offsets : mapping
         Temporary buffers' places in the temporary memory, in bytes.
-    scratch : int
-        Where the memory begins there that kernels have while they run.
     inputs, outputs : int
         How many there are.
     """
 
     offsets: Mapping[Buffer, int]
-    scratch: int
     inputs: int
     outputs: int
 
@@ -45,16 +42,24 @@ class Places:
 
 
 class Frame:
-    """A function with the argument ``%table``, and what it has found there."""
+    """A function with the argument ``%table``, and what it has found there.
 
-    def __init__(self, f: Function, places: Places) -> None:
-        self.f, self.places = f, places
+    Parameters
+    ----------
+    f : Function
+    places : Places
+    free : int
+        Where the memory begins, in the temporary memory, that its kernel has while it runs.
+    """
+
+    def __init__(self, f: Function, places: Places, free: int = 0) -> None:
+        self.f, self.places, self.free = f, places, free
         self.known: dict[Buffer, Value] = {}
         self.shared: dict[str, int] = {}  # what a team does together: the function of a chunk, and how many
 
     def within(self, f: Function) -> Frame:
         """Return the same for another function."""
-        return Frame(f, self.places)
+        return Frame(f, self.places, self.free)
 
     def address(self, access: Access) -> Value:
         """Return the address of a buffer's first element."""
@@ -81,8 +86,8 @@ class Frame:
         return self.f.make(f"load ptr, {place}, align 8", "ptr")
 
     def scratch(self, offset: Value | int = 0) -> Value:
-        """Return the address of memory that kernels have while they run, so many bytes on."""
-        start = self._byte(self.slot(WORK), self.places.scratch)
+        """Return the address of memory that the kernel has while it runs, so many bytes on."""
+        start = self._byte(self.slot(WORK), self.free)
         return self._byte(start, offset)
 
     def _byte(self, pointer: Value, offset: Value | int) -> Value:

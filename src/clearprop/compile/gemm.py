@@ -7,15 +7,17 @@ is summed in the order of k, whatever the cut: slices of the work give the same 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 
 from ..core.dataclass import dataclass
 from .addresses import Part
-from .blocking import Layout, Panels, Plan, Rows, plan
+from .blocking import Layout, Panels, Plan, plan
 from .copies import Copies
 from .epilogue import Epilogue
+from .heights import Rows
 from .microkernel import BYTE
 from .target import Target
 from .text import Function, Module, Value
@@ -51,12 +53,12 @@ class Product:
         work_bytes + scratch_bytes, `table` and `batch` are for the epilogue.
     pack : str
         ``void pack(ptr A, ptr B, ptr work, i64 left, i64 right)``: copy the panels from `left` to `right`
-        (exclusive) to where slices read them; nothing to do if `work_bytes` is 0.
+        (exclusive) to where slices read them; nothing to do if `work_bytes` is 0. They are of one round.
     slice : str
         ``void slice(ptr A, ptr B, ptr C, ptr work, ptr scratch, ptr table, i64 batch, i64 first, i64 last,
         i64 left, i64 right)``: tiles `first` to `last` of the panels `left` to `right`, once those are packed.
-    tiles, panels : int
-        How many there are of each.
+    tiles, panels, together : int
+        How many there are of each; a round is so many panels, whose copies are in memory at the same time.
     work_bytes, scratch_bytes : int
         Memory that all slices share, and that each thread needs for itself; aligned to 64 bytes.
     height, width : int
@@ -70,12 +72,18 @@ class Product:
     slice: str
     tiles: int
     panels: int
+    together: int
     work_bytes: int
     scratch_bytes: int
     height: int
     width: int
     near: bool = False
     copies: bool = False
+
+    @property
+    def rounds(self) -> int:
+        """How many rounds there are."""
+        return math.ceil(self.panels / self.together)
 
 
 def product(
@@ -124,6 +132,7 @@ def product(
         f"{name}_slice",
         cut.tile_count,
         cut.panel_count,
+        cut.together,
         cut.shared * cut.dtype.itemsize,
         (cut.own_a + cut.own_b + cut.own_sums) * cut.dtype.itemsize,
         cut.rows[0].height,
@@ -171,12 +180,14 @@ class _Writer(Copies):
     def whole(self) -> None:
         f, cut = Function(self.module, self.name, OPERANDS), self.cut
         scratch = f.at(Value("%work", "ptr"), cut.shared, cut.dtype)
-        if cut.shared:
-            f.do(f"call void @{self.name}_pack(ptr %A, ptr %B, ptr %work, i64 0, i64 {cut.panel_count})")
-        f.do(
-            f"call void @{self.name}_slice(ptr %A, ptr %B, ptr %C, ptr %work, {scratch}, ptr %table, i64 %batch, "
-            f"i64 0, i64 {cut.tile_count}, i64 0, i64 {cut.panel_count})"
-        )
+        for left in range(0, cut.panel_count, cut.together):
+            right = min(left + cut.together, cut.panel_count)
+            if cut.shared:
+                f.do(f"call void @{self.name}_pack(ptr %A, ptr %B, ptr %work, i64 {left}, i64 {right})")
+            f.do(
+                f"call void @{self.name}_slice(ptr %A, ptr %B, ptr %C, ptr %work, {scratch}, ptr %table, "
+                f"i64 %batch, i64 0, i64 {cut.tile_count}, i64 {left}, i64 {right})"
+            )
         f.finish()
 
     def tiles_of(self, f: Function, rows: Rows) -> tuple[Value, Value]:
@@ -234,12 +245,18 @@ class _Writer(Copies):
 
     # ---- a block of tiles
 
+    def left(self, f: Function) -> Value | int:
+        """Return the first column whose sums are put down: of all panels, or of those of this round."""
+        if self.cut.together == self.cut.panel_count:
+            return 0
+        return f.integer("mul", Value("%left", "i64"), self.cut.panels[0].width)
+
     def sums(self, f: Function, rows: Rows, start: Value, end: Value) -> None:
         """Write the loop over parts of k, for tiles `start` to `end` of one height."""
-        begin = self.row(f, rows, start)
+        begin, left = self.row(f, rows, start), self.left(f)
 
         def work(k: Value | int, terms: Value | int, more: Value, final: Value | None) -> None:
-            self.part(f, Part(rows, start, end, begin, k, terms, more, final))
+            self.part(f, Part(rows, start, end, begin, k, terms, more, final, left))
 
         self.parts(f, work)
 

@@ -137,6 +137,17 @@ class Folded:
     axes: tuple[int, ...]
     access: Access  # its layout has stride 0 along the axes
 
+    @property
+    def neutral(self) -> Any:
+        """The number that its combination leaves everything as it is with."""
+        dtype = self.access.buffer.type.dtype
+        if self.combine in ("add", "logical_or", "logical_and"):
+            return dtype.type(self.combine == "logical_and")
+        if dtype.kind == "b":
+            return np.bool_(self.combine == "minimum")
+        least, most = (-np.inf, np.inf) if dtype.kind == "f" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+        return dtype.type(least if self.combine == "maximum" else most)
+
 
 class Kernel(ABC):
     """Something that runs as a whole, after those before it."""
@@ -261,6 +272,7 @@ class Contraction(Special):
     """
 
     loop: Loop | None = None
+    apart: bool = False  # whether the products of a batch are computed one by one: parts of the same sums
     sums: Load | None = None  # the loop's node that stands for the sums
 
     @property

@@ -108,6 +108,20 @@ class Lanes:
         """Return an intrinsic of it; one that becomes an instruction, never a call."""
         return self.of(self.function.call(intrinsic, self.value, *(o.value for o in others)))
 
+    @property
+    def scales(self) -> bool:
+        """Whether one instruction multiplies it by powers of two, which it does to whole vectors."""
+        return self.target.scales and self.value.lanes == self.target.lanes(self.dtype.itemsize)
+
+    def scaled(self, n: Lanes) -> Lanes:
+        """Return it times 2ⁿ, rounded once, where `scales`; n are whole numbers as floats."""
+        name, kind = f"llvm.x86.avx512.mask.scalef.p{self.pick('s', 'd')}.512", self.value.type
+        mask = f"i{self.value.lanes}"
+        self.function.module.declare(name, f"{kind} @{name}({kind}, {kind}, {kind}, {mask}, i32)")
+        operands = f"{self.value}, {n.value}, {kind} zeroinitializer, {mask} -1, i32 4"
+        call = f"call {kind} @{name}({operands})"
+        return self.of(self.function.make(call, self.value.element, self.value.lanes))
+
     def of(self, value: Value, dtype: np.dtype[Any] | None = None) -> Lanes:
         """Return another value, of this dtype or the given one."""
         return Lanes(self.function, self.target, value, dtype or self.dtype)
@@ -213,7 +227,11 @@ def fma(a: Lanes, b: Any, c: Any) -> Lanes:
 
 
 def polynomial(x: Lanes, coefficients: Sequence[float]) -> Lanes:
-    """Σ cᵢ·xⁱ by Horner's rule; a long one as even(x²) + x·odd(x²), two sums side by side."""
+    """Σ cᵢ·xⁱ by Horner's rule; a long one in shorter chains, side by side."""
+    if len(coefficients) == 5:  # four products in three steps
+        a, b, c, d, e = coefficients
+        square = x * x
+        return fma(square, fma(square, e, fma(x, d, c)), fma(x, b, a))
     if len(coefficients) >= 6:
         square = x * x
         return fma(x, _horner(square, coefficients[1::2]), _horner(square, coefficients[::2]))

@@ -162,13 +162,15 @@ class _Listing:
     def _memory(self) -> list[str]:
         lives, offsets = lifetimes(self.kernels), self.program.offsets
         apart = sum(buffer.bytes for buffer in lives)
-        head = f"work memory: {self.program.scratch:,} bytes for {_count(len(lives), 'temporary array')}"
-        if apart > self.program.scratch:
+        arrays = max(self.program.tops, default=0)
+        head = f"work memory: {arrays:,} bytes for {_count(len(lives), 'temporary array')}"
+        if apart > arrays:
             head += f" of {apart:,} bytes"
-        if self.program.needed:
-            head += f", and {self.program.needed:,} that kernels use while they run"
-        if self.program.own > 0:
-            head += f", {self.program.own:,} more for each further thread"
+        one, two = map(self.program.extent.bytes, (1, 2))
+        if one > arrays:
+            head += f", and {one - arrays:,} more that kernels use while they run"
+        if two > one:
+            head += f", {two - one:,} more with a second thread"
         rows = [
             (
                 f"{offsets[b]:,}",

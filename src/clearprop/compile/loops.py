@@ -47,7 +47,7 @@ def begin_folds(function: Function, target: Target, loop: Loop, address: Address
     for fold in loop.folds:
         layout = fold.access.layout
         kept = layout.permuted([a for a in range(len(layout.shape)) if a not in fold.axes])
-        start = Number(identity(fold))
+        start = Number(fold.neutral)
         emit_loop(
             function,
             target,
@@ -78,6 +78,7 @@ class _Emitter:
         self.still: dict[tuple[int, int], Value] = {}  # values that are the same everywhere
         self.fixed: dict[tuple[int, int], Value] = {}  # and those that are along the innermost axis
         self.varying = self._changing([self.axes[-1]])
+        self.sums: dict[tuple[int, int], Value] = {}  # of a fold, from an index on, while rows pass
 
     def _lanes(self) -> int:
         """Return as many lanes as a vector of the smallest floats, or integers, among the nodes holds."""
@@ -123,7 +124,54 @@ class _Emitter:
             return []
 
         first, last = self._bounds(depth)
-        self.f.loop(first, last, 1, [], body)
+        if depth == len(self.axes) - 2 and (sums := self._standing()):
+            self._pass(axis, pointers, sums)
+        else:
+            self.f.loop(first, last, 1, [], body)
+
+    def _standing(self) -> list[tuple[int, int]]:
+        """Return the folds, and the columns of pieces, whose sums of short rows stay in registers as rows pass."""
+        outer, inner = self.axes[-2:]
+        if inner.length > FEW * self.lanes or self.part is not None:
+            return []
+        down = [k for k in range(len(self.loop.folds)) if outer.folded[k] and not inner.folded[k]]
+        return [(k, at) for k in down for at, _, _ in self._pieces(inner)]
+
+    def _pieces(self, axis: Axis) -> list[tuple[int, int, int]]:
+        """Return the vectors of a short axis: where each begins, its lanes, and how many exist; 0 for all."""
+        main = axis.length // self.lanes * self.lanes
+        found, at = [(at, self.lanes, 0) for at in range(0, main, self.lanes)], main
+        for width, count in self._tail(axis.length - main):
+            found.append((at, width, count))
+            at += count
+        return found
+
+    def _pass(self, axis: Axis, pointers: list[Value], sums: list[tuple[int, int]]) -> None:
+        """Write the loop over short rows that are folded into one."""
+        pieces = {at: (width, count) for at, width, count in self._pieces(self.inner)}
+
+        def of_memory(k: int, at: int, total: Value | None = None) -> Value:
+            """Read what is folded so far, or write it."""
+            fold = self.loop.folds[k]
+            n, dtype, (width, self.count) = self._index(fold.access), self._dtype(fold), pieces[at]
+            stride = self.inner.strides[n]
+            place = self.f.at(pointers[n], at * stride, dtype)
+            if total is None:
+                total = self._load(place, dtype, width, stride)
+            else:
+                self._write(total, place, dtype, stride)
+            self.count = 0
+            return total
+
+        def row(i: Value, carried: list[Value]) -> list[Value]:
+            self.sums = dict(zip(sums, carried, strict=True))
+            self._walk(len(self.axes) - 1, self._moved(pointers, axis, i))
+            return list(self.sums.values())
+
+        totals = self.f.loop(0, axis.length, 1, [of_memory(k, at) for k, at in sums], row)
+        self.sums = {}
+        for (k, at), total in zip(sums, totals, strict=True):
+            of_memory(k, at, total)
 
     def _bounds(self, depth: int) -> tuple[Value | int, Value | int]:
         """Return where to begin and to end on an axis."""
@@ -239,6 +287,8 @@ class _Emitter:
                     value = self.f.select(mask, value, self._identity(fold, lanes))
                 new[n] = self._combine(fold, new[n], value)
                 n += 1
+            elif isinstance(i, int) and (k, i) in self.sums:
+                self.sums[k, i] = self._combine(fold, self.sums[k, i], value)
             else:
                 self._accumulate(fold, value, at[self._index(fold.access)], axis)
         return new
@@ -324,7 +374,7 @@ class _Emitter:
         return fold.access.buffer.type.dtype
 
     def _identity(self, fold: Folded, lanes: int) -> Value:
-        return self.f.constant(identity(fold), value_type(self._dtype(fold)), lanes)
+        return self.f.constant(fold.neutral, value_type(self._dtype(fold)), lanes)
 
     def _fold_value(self, fold: Folded, lanes: int, values: dict[tuple[int, int], Value]) -> Value:
         value = self._value(fold.node, lanes, values)
@@ -346,14 +396,3 @@ class _Emitter:
         dtype, stride = self._dtype(fold), axis.strides[self._index(fold.access)]
         before = self._load(pointer, dtype, value.lanes, stride)
         self._write(self._combine(fold, before, value), pointer, dtype, stride)
-
-
-def identity(fold: Folded) -> Any:
-    """Return the number that a fold's combination leaves everything as it is with."""
-    dtype = fold.access.buffer.type.dtype
-    if fold.combine in ("add", "logical_or", "logical_and"):
-        return dtype.type(fold.combine == "logical_and")
-    if dtype.kind == "b":
-        return np.bool_(fold.combine == "minimum")
-    least, most = (-np.inf, np.inf) if dtype.kind == "f" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
-    return dtype.type(least if fold.combine == "maximum" else most)

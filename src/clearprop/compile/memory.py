@@ -10,12 +10,39 @@ from typing import Any
 
 import numpy as np
 
+from ..core.dataclass import dataclass
 from ..core.types import Type
 from .kernels import Buffer, Kernel
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 LONG = 1024  # bytes of a line beside which a wait at its end is short
 WORTH = 2**17  # bytes of an array that is written over another one
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How far temporary memory reaches, by how many threads there are.
+
+    Attributes
+    ----------
+    parts : tuple of (int, int)
+        Bytes that one kernel or another needs in all: so many, and so many for each thread.
+    """
+
+    parts: tuple[tuple[int, int], ...] = ()
+
+    def including(self, fixed: int, each: int) -> Extent:
+        """Return the extent with a further kernel."""
+        if any(f >= fixed and e >= each for f, e in self.parts):
+            return self
+        return Extent((*(p for p in self.parts if p[0] > fixed or p[1] > each), (fixed, each)))
+
+    def bytes(self, threads: int) -> int:
+        """Return how much memory there must be."""
+        return max((fixed + each * threads for fixed, each in self.parts), default=0)
+
+
+NOWHERE = Extent()
 
 
 def aligned(size: int) -> int:
@@ -55,8 +82,8 @@ def lifetimes(kernels: Sequence[Kernel]) -> dict[Buffer, tuple[int, int]]:
     return lives
 
 
-def plan(kernels: Sequence[Kernel]) -> tuple[dict[Buffer, int], int]:
-    """Return the place of each temporary buffer in bytes, and the size of the whole block.
+def plan(kernels: Sequence[Kernel]) -> tuple[dict[Buffer, int], list[int]]:
+    """Return the place of each temporary buffer in bytes, and for each kernel where no buffer is any more.
 
     The largest are placed first, each at the lowest place where it meets no buffer that lives at the same time;
     what is written over another one lives with it.
@@ -79,7 +106,11 @@ def plan(kernels: Sequence[Kernel]) -> tuple[dict[Buffer, int], int]:
         placed.append((start, start + size, buffer))
         placed.sort(key=lambda p: p[0])
     offsets |= {buffer: offsets[first] for buffer, first in over.items()}
-    return offsets, max((high for _, high, _ in placed), default=0)
+    tops = [0] * len(kernels)
+    for _, high, buffer in placed:
+        begin, end = lives[buffer]
+        tops[begin : end + 1] = [max(top, high) for top in tops[begin : end + 1]]
+    return offsets, tops
 
 
 def _written_over(kernels: Sequence[Kernel], lives: dict[Buffer, tuple[int, int]]) -> dict[Buffer, Buffer]:

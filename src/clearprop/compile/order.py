@@ -21,10 +21,11 @@ def ordered(kernels: Sequence[Kernel]) -> list[Kernel]:
             if worth_writing_over(buffer):
                 readers.setdefault(buffer, []).append(kernel)
     for buffer, reading in readers.items():
-        if len(reading) > 1:
-            *_, writer, last = sorted(reading, key=order.index)
-            start, end = order.index(writer), order.index(last)
-            if takes_the_place(writer, buffer) and _free(order[start:end], last):
+        reading.sort(key=order.index)
+        places = [i for i, kernel in enumerate(reading[:-1]) if takes_the_place(kernel, buffer)]
+        for last in reading[places[-1] + 1 :] if places else ():
+            start, end = order.index(reading[places[-1]]), order.index(last)
+            if _free(order[start:end], last):
                 order.insert(start, order.pop(end))
     for buffer, (*_, last) in readers.items():
         if all(b.home == "output" for b in last.writes()):

@@ -49,7 +49,7 @@ def emit_product(frame: Frame, target: Target, kernel: Contraction, name: str) -
     folds = kernel.loop is not None and bool(kernel.loop.folds)
     if kernel.loop and folds:
         begin_folds(frame.f, target, kernel.loop, frame.address)
-    blocks = product_cut(made, time, rows=not folds)
+    blocks = None if kernel.apart else product_cut(made, time / made.rounds, rows=not folds)
     if blocks is not None:
         return _shared(frame, kernel, made, blocks, count)
     chunks = min(wanted(time * count), count)
@@ -189,46 +189,61 @@ def _shared(frame: Frame, kernel: Contraction, made: Product, blocks: Blocks, co
     f, chunk = frame.f, chunk_function(frame.f.module, f"{made.name}_chunk")
     inside = frame.within(chunk)
     own = chunk.integer("add", chunk.integer("mul", WHO, made.scratch_bytes), made.work_bytes)
-    bounds: list[Value | int] = []
-    for index, step in (("udiv", blocks.tiles), ("urem", blocks.panels)):
-        start = chunk.integer("mul", chunk.integer(index, NUMBER, blocks.across), step)
-        bounds += [start, chunk.integer("add", start, step)]
-    matrices = _Matrices(inside, kernel, EXTRA)
-    _call(chunk, made.slice, *matrices.all, inside.scratch(), inside.scratch(own), TABLE, EXTRA, *bounds)
+    i, first, end = _round(chunk, made, EXTRA)
+    top = chunk.integer("mul", chunk.integer("udiv", NUMBER, blocks.across), blocks.tiles)
+    aside = chunk.integer("mul", chunk.integer("urem", NUMBER, blocks.across), blocks.panels)
+    left = chunk.integer("add", aside, first)
+    right = chunk.call("llvm.smin", chunk.integer("add", left, blocks.panels), end)
+    bounds = (top, chunk.integer("add", top, blocks.tiles), left, right)
+    matrices = _Matrices(inside, kernel, i)
+    _call(chunk, made.slice, *matrices.all, inside.scratch(), inside.scratch(own), TABLE, i, *bounds)
     chunk.finish()
     copy = _copying(frame, kernel, made)
     start, rest = frame.scratch(), frame.scratch(made.work_bytes)
 
-    def one(i: Value) -> None:
+    def one(number: Value) -> None:
+        i, left, right = _round(f, made, number)
         operands = _Matrices(frame, kernel, i).all
-        copy([*operands[:2], start], i)
+        copy([*operands[:2], start], number, left, right)
 
         def alone() -> None:
-            _call(f, made.slice, *operands, start, rest, TABLE, i, 0, made.tiles, 0, made.panels)
+            _call(f, made.slice, *operands, start, rest, TABLE, i, 0, made.tiles, left, right)
 
-        frame.share(chunk.name, blocks.chunks, alone, i)
+        frame.share(chunk.name, blocks.chunks, alone, number)
 
-    _each(f, count, one)
+    _each(f, count * made.rounds, one)
     return Memory(made.work_bytes, made.scratch_bytes, True)
 
 
-def _copying(frame: Frame, kernel: Contraction, made: Product) -> Callable[[list[Value], Value], None]:
-    """Return what writes the copying of a product's panels, from its operands; shared out if there are enough."""
+def _round(f: Function, made: Product, number: Value) -> tuple[Value, Value, Value]:
+    """Return which product of the batch a round belongs to, its first panel, and the one after its last."""
+    left = f.integer("mul", f.integer("urem", number, made.rounds), made.together)
+    right = f.call("llvm.smin", f.integer("add", left, made.together), Value(str(made.panels), "i64"))
+    return f.integer("udiv", number, made.rounds), left, right
+
+
+def _copying(
+    frame: Frame, kernel: Contraction, made: Product
+) -> Callable[[list[Value], Value, Value, Value], None]:
+    """Return what writes the copying of a round's panels, from the operands; shared out if there are enough."""
     cut = panel_cut(made)
 
-    def whole(operands: list[Value]) -> None:
+    def whole(operands: list[Value], left: Value, right: Value) -> None:
         if made.work_bytes:
-            _call(frame.f, made.pack, *operands, 0, made.panels)
+            _call(frame.f, made.pack, *operands, left, right)
 
     if cut is None:
-        return lambda operands, i: whole(operands)
+        return lambda operands, number, left, right: whole(operands, left, right)
     chunk = chunk_function(frame.f.module, f"{made.name}_copy")
     inside = frame.within(chunk)
-    left = chunk.integer("mul", NUMBER, cut.step)
-    right = chunk.integer("add", left, cut.step)
-    _call(chunk, made.pack, *_Matrices(inside, kernel, EXTRA).all[:2], inside.scratch(), left, right)
+    i, first, end = _round(chunk, made, EXTRA)
+    left = chunk.integer("add", first, chunk.integer("mul", NUMBER, cut.step))
+    right = chunk.call("llvm.smin", chunk.integer("add", left, cut.step), end)
+    _call(chunk, made.pack, *_Matrices(inside, kernel, i).all[:2], inside.scratch(), left, right)
     chunk.finish()
-    return lambda operands, i: frame.share(chunk.name, cut.chunks, lambda: whole(operands), i)
+    return lambda operands, number, left, right: frame.share(
+        chunk.name, cut.chunks, lambda: whole(operands, left, right), number
+    )
 
 
 def _by_elements(

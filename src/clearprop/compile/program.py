@@ -26,7 +26,7 @@ from .frame import Frame, Places
 from .identity import digest
 from .in_place import in_place
 from .kernels import FAILED, Buffer, Contraction, Kernel, Loop, Special, Strips
-from .memory import aligned, block, plan
+from .memory import NOWHERE, block, plan
 from .parts import parts
 from .products import Memory, emit_product
 from .schedule import Schedule, schedule
@@ -54,14 +54,9 @@ class Program:
         self.schedule: Schedule = schedule(graph)
         outputs = range(len(self.schedule.outputs))
         self.reused = in_place(self.schedule, itertools.product(donated, outputs))
-        self.offsets, work = plan(self.schedule.kernels)
-        self.scratch = aligned(work)
-        self.places = Places(
-            self.offsets, self.scratch, len(self.schedule.inputs), len(self.schedule.outputs)
-        )
-        # Scratch memory of the kernel that needs most, and of each further thread, -1 if nothing is cut;
-        # known when the text is written.
-        self.needed, self.own = 0, -1
+        self.offsets, self.tops = plan(self.schedule.kernels)
+        self.places = Places(self.offsets, len(self.schedule.inputs), len(self.schedule.outputs))
+        self.extent, self.cut = NOWHERE, False  # what its text makes of it, known when that is written
         self.shared: list[dict[str, int]] = []  # of each kernel, what `Frame.share` notes; likewise
 
     # ---- text
@@ -96,26 +91,27 @@ class Program:
 
     def _kernel(self, module: Module, number: int, kernel: Kernel) -> str:
         f = Function(module, f"kernel{number}", [("ptr", "table")])
-        frame = Frame(f, self.places)
+        frame = Frame(f, self.places, self.tops[number])
         if isinstance(kernel, Loop):
-            self._need(emit_cut_loop(frame, self.target, kernel))
+            memory = emit_cut_loop(frame, self.target, kernel)
         elif isinstance(kernel, Strips):
-            self._need(emit_cut_strips(frame, self.target, kernel))
+            memory = emit_cut_strips(frame, self.target, kernel)
         elif isinstance(kernel, Contraction):
-            self._need(emit_product(frame, self.target, kernel, f"product{number}"))
+            memory = emit_product(frame, self.target, kernel, f"product{number}")
         else:
             assert isinstance(kernel, Special)
-            self._need(Memory(scratch_bytes(kernel)))
+            memory = Memory(scratch_bytes(kernel))
             emit_special(f, self.target, kernel, frame.address, frame.scratch())
+        self._need(memory, frame.free)
         f.finish()
         self.shared.append(frame.shared)
         return f.name
 
-    def _need(self, memory: Memory) -> None:
-        """Note what memory a kernel needs."""
-        self.needed = max(self.needed, memory.shared + memory.own)
-        if memory.cut:
-            self.own = max(self.own, memory.own)
+    def _need(self, memory: Memory, start: int = 0) -> None:
+        """Note what memory a kernel needs, from where on."""
+        own = memory.own if memory.cut else 0
+        self.extent = self.extent.including(start + memory.shared + memory.own - own, own)
+        self.cut = self.cut or memory.cut
 
     def _slot(self, f: Function, number: int) -> Value:
         return Frame(f, self.places).slot(number)
@@ -139,17 +135,12 @@ class Program:
     def _digest(self) -> str | None:
         """Return a digest of all that the text is written from."""
         made = self.schedule
-        parts = (made.kernels, made.inputs, made.outputs, tuple(self.offsets.items()), self.scratch)
+        parts = (made.kernels, made.inputs, made.outputs, tuple(self.offsets.items()))
         return digest(type(self).__qualname__, self._settings(), parts)
-
-    @property
-    def _each_further(self) -> int:
-        """Scratch memory of each thread but the first; -1 if nothing is cut."""
-        return self._code().own
 
     def members(self) -> Members:
         """Return who computes a call, to be entered in a ``with`` statement."""
-        return borrow() if self._each_further >= 0 else ALONE
+        return borrow() if self._code().cut else ALONE
 
     def native(self, name: str, *types: Any) -> Any:
         """Return one of the module's functions, to be called with arguments of these ctypes."""
@@ -199,8 +190,8 @@ class Program:
         return self._memory.array  # type: ignore[no-any-return]  # thread-local storage has no types
 
     def bytes(self, size: int) -> int:
-        """Return how much temporary memory there is: of arrays, and of kernels that so many threads run."""
-        return self.scratch + self._code().scratch + (size - 1) * max(self._each_further, 0)
+        """Return how much temporary memory there is if so many threads run the kernels."""
+        return self._code().extent.bytes(size)
 
     def _allocated(self, size: int) -> np.ndarray[Any, Any]:
         return block(self.bytes(size))
@@ -237,5 +228,5 @@ def make(programs: Iterable[Program], target: Target) -> None:
 
         objects = assemble(texts(), target)
         for (program, key), made in zip(missing, objects, strict=True):
-            program._made = Code(made, program.needed, program.own)
+            program._made = Code(made, program.extent, program.cut)
             keep(key, program._made)

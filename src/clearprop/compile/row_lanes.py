@@ -13,7 +13,7 @@ import numpy as np
 
 from ..core.lowering import contiguous
 from .kernels import STATUS, Access, Apply, Folded, Load, Loop, Node, Number, Special, Strips
-from .loops import Addresses, identity
+from .loops import Addresses
 from .specials import note_failure
 from .strips import Place, across, height, is_table, place
 from .target import Target
@@ -70,7 +70,7 @@ class _Emitter:
     def emit(self, first: Value | int, last: Value | int) -> None:
         """Write them all, and what is folded down the rows."""
         begun = [
-            self._constant(identity(fold), fold, self.lanes)
+            self._constant(fold.neutral, fold, self.lanes)
             for loop, fold in self.down
             for _ in range(self._wide(loop, fold))
         ]
@@ -148,7 +148,7 @@ class _Emitter:
                 parts = [self._combined(fold, parts)]
             for value in parts:
                 if fresh:
-                    value = self.f.select(fresh, value, self._constant(identity(fold), fold, self.lanes))
+                    value = self.f.select(fresh, value, self._constant(fold.neutral, fold, self.lanes))
                 new.append(self._combined(fold, [carried[len(new)], value]))
         return new
 

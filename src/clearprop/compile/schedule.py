@@ -33,7 +33,9 @@ from .kernels import (
     Special,
     Store,
 )
+from .long_sums import with_parts
 from .order import ordered
+from .readers import read_by_one_map
 from .strips import stripped
 from .vocabulary import REFUSALS, weight
 
@@ -97,7 +99,7 @@ class _Scheduler:
             self.values[var] = Known(-1, access=Access(buffer, contiguous(var.type.shape)))
         self.homes: dict[Var, Buffer] = {}  # output buffers of what is computed into them
         self.failures: list[Failure] = []
-        self.alone = _read_by_one_map(graph)
+        self.alone = read_by_one_map(graph)
         self.outputs: list[Buffer] = []
         for i, atom in enumerate(graph.outputs):
             buffer = Buffer(atom.type, "output", i)
@@ -128,10 +130,10 @@ class _Scheduler:
         self._draft()
         for loop in (k for k in self.kernels if isinstance(k, Loop)):
             loop.nodes = loop.needed(loop.ends)
-        constants, failures = tuple(self.constants.values()), tuple(self.failures)
+        constants = tuple(self.constants.values())
         working = [k for k in self.kernels if not isinstance(k, Loop) or k.nodes or k.ends]  # some are empty
-        kernels = tuple(ordered(stripped(fused(working), constants)))
-        outside = (self.inputs, tuple(self.outputs), constants, failures)
+        kernels = tuple(ordered(stripped(fused(with_parts(working, self.origins)), constants)))
+        outside = (self.inputs, tuple(self.outputs), constants, tuple(self.failures))
         return Schedule(kernels, *outside, self.origins, self.holds)
 
     def _draft(self) -> None:
@@ -385,16 +387,3 @@ class _Scheduler:
         to = self._beside(atom)
         self._copy(atom, to)
         return to
-
-
-def _read_by_one_map(graph: Graph) -> set[Var]:
-    """Return the variables that one equation reads, a map, and that are no output."""
-    readers: dict[Var, set[int]] = {}
-    for n, eqn in enumerate(graph.eqns):
-        for atom in eqn.inputs:
-            if isinstance(atom, Var):
-                readers.setdefault(atom, set()).add(n)
-    read = {v for v, those in readers.items() if len(those) == 1}
-    return {v for v in read if isinstance(graph.eqns[min(readers[v])].primitive.lowering, Map)} - {
-        a for a in graph.outputs if isinstance(a, Var)
-    }

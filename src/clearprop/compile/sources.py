@@ -28,7 +28,7 @@ def sources() -> str:
     found = _digest([part for path in files for part in _named(path)])
     settled = all(status.st_ctime_ns < now - SETTLED for status in files.values())
     if settled and os.name == "posix":  # elsewhere that time can be set, or is that of the file's birth
-        keep(key, Code(found.encode(), 0))
+        keep(key, Code(found.encode()))
     return found
 
 

@@ -31,6 +31,8 @@ class Target:
         Whether a product and a sum are one instruction, rounded once.
     orders_zeros : bool
         Whether the instructions for the larger and the smaller one have −0 below 0, and give NaN for NaN.
+    scales : bool
+        Whether an instruction multiplies a whole vector by powers of two, subnormal results included.
     """
 
     name: str
@@ -40,16 +42,19 @@ class Target:
     registers: int
     fma: bool
     orders_zeros: bool = False
+    scales: bool = False
 
     def lanes(self, itemsize: int) -> int:
         """Return how many elements of this size a vector holds."""
         return self.vector_bytes // itemsize
 
 
+_AVX512 = "+avx512f,+avx512dq,+avx512bw,+avx512vl,+avx2,+fma,+f16c,+bmi2"
+
 TARGETS = {
     t.name: t
     for t in (
-        Target("avx512", "", "+avx512f,+avx512dq,+avx512bw,+avx512vl,+avx2,+fma,+f16c,+bmi2", 64, 32, True),
+        Target("avx512", "", _AVX512, 64, 32, True, scales=True),
         Target("avx2", "", "+avx2,+fma,+f16c,+bmi2", 32, 16, True),
         Target("sse2", "", "", 16, 16, False),
         Target("neon", "aarch64-unknown-linux-gnu", "+neon,+fp-armv8", 16, 32, True, True),

@@ -119,7 +119,7 @@ def _stay(work: Any, memory: np.ndarray[Any, Any], address: int, who: int) -> No
 @functools.cache
 def _code() -> Native:
     text, target = team_text(platform.machine()), chosen()
-    made = cached(digest(text, target), lambda: Code(assemble([[text]], target)[0], 0))
+    made = cached(digest(text, target), lambda: Code(assemble([[text]], target)[0]))
     return Native(made.object, target)
 
 
