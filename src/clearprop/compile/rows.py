@@ -13,7 +13,6 @@ import numpy as np
 
 from ..core.dataclass import dataclass
 from ..core.types import Type
-from .cutting import wanted
 from .frame import EXTRA, NUMBER, Frame, chunk_function
 from .kernels import Buffer
 from .text import Function, Module, Value
@@ -110,6 +109,8 @@ class Rows:
 
     def call(self, frame: Frame, found: Value, numbers: Value, left: Value, to: Value) -> bool:
         """Write the copying of a batch; return whether it is shared out."""
+        from .cutting import wanted
+
         f, arguments = frame.f, (found, numbers, left, to)
         whole = f"call void @{self.name}({', '.join(map(str, arguments))}, i64 0, i64 {self.count})"
         chunks = min(wanted(self.batch.bytes / FAR), self.count)

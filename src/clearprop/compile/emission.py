@@ -1,0 +1,23 @@
+"""A kernel of any kind, written into its function. What writes text is loaded only where there is code to make."""
+
+from __future__ import annotations
+
+from .cut_loops import emit_cut_loop, emit_cut_strips
+from .frame import Frame
+from .kernels import Contraction, Kernel, Loop, Special, Strips
+from .products import Memory, emit_product
+from .specials import emit_special, scratch_bytes
+from .target import Target
+
+
+def emit_kernel(frame: Frame, target: Target, kernel: Kernel, name: str) -> Memory:
+    """Write a kernel, and beside it functions whose names begin with this one; return what memory it needs."""
+    if isinstance(kernel, Loop):
+        return emit_cut_loop(frame, target, kernel)
+    if isinstance(kernel, Strips):
+        return emit_cut_strips(frame, target, kernel)
+    if isinstance(kernel, Contraction):
+        return emit_product(frame, target, kernel, name)
+    assert isinstance(kernel, Special)
+    emit_special(frame.f, target, kernel, frame.address, frame.scratch())
+    return Memory(scratch_bytes(kernel))
