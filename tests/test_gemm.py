@@ -108,7 +108,8 @@ class Compiled:
         for left in range(0, made.panels, made.together):
             right = min(left + made.together, made.panels)
             work, copies, (_, last) = self.memory(made.work_bytes)
-            function(self.native, made.pack, 2, 3)(a, b, work, left, right)
+            pieces = (left, right) if made.pieces == made.together else (0, made.pieces)
+            function(self.native, made.pack, 2, 3)(a, b, work, *pieces)
             assert (copies[last:] == 0xA5).all()
             for tiles, panels in cuts:
                 scratch, band, (_, last) = self.memory(made.scratch_bytes)
@@ -196,6 +197,20 @@ def test_long_sums_and_copied_operands(target, orders):
 )
 @pytest.mark.parametrize("with_epilogue", [False, True])
 def test_the_cut_does_not_change_a_bit(target, m, n, k, orders, with_epilogue):
+    cut_anyhow(target, m, n, k, orders, with_epilogue)
+
+
+@targets
+@pytest.mark.parametrize(("m", "n", "k", "orders"), [(500, 520, 1500, "FCC"), (100, 512, 4096, "CCC")])
+@pytest.mark.parametrize("with_epilogue", [False, True])
+def test_all_of_a_is_copied_first(target, m, n, k, orders, with_epilogue):
+    made = cut_anyhow(target, m, n, k, orders, with_epilogue)
+    assert made.group
+    assert made.work_bytes > m * k * 4
+    assert made.pieces == made.tiles
+
+
+def cut_anyhow(target, m, n, k, orders, with_epilogue):
     rng = np.random.default_rng(1)
     with Fence() as fence:
         a, b = (
@@ -213,6 +228,9 @@ def test_the_cut_does_not_change_a_bit(target, m, n, k, orders, with_epilogue):
         c[...] = np.nan
         compiled.in_slices([cuts[i] for i in rng.permutation(len(cuts))], c, bias)
         np.testing.assert_array_equal(c.view(np.int32), whole.view(np.int32))
+        if not with_epilogue:
+            check(c, a, b)
+        return made
 
 
 @targets

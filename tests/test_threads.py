@@ -1,5 +1,6 @@
 """Threads: the same bits for any number of them, how many there are, and that nothing makes them hang or crash."""
 
+import itertools
 import os
 import platform
 import subprocess
@@ -49,6 +50,8 @@ CASES = {
     "one row": (product, normal(1, 2000), normal(2000, 900)),
     "one column": (product, normal(2000, 900), normal(900, 1)),
     "flat": (product, normal(700, 5), normal(5, 900)),
+    "few terms": (lambda w, x, y: w - x.T @ y, normal(700, 903), normal(2, 700), normal(2, 903)),
+    "few rows": (product, normal(3, 3000), normal(3000, 133)),
     "batch of small": (product, normal(300, 20, 30), normal(300, 30, 25)),
     "batch of small, transposed": (
         lambda x, y: x @ np.swapaxes(y, 1, 2),
@@ -158,21 +161,56 @@ def test_small_work_is_not_cut():
 
 @pytest.mark.parametrize("tiles", [1, 2, 7, 150])
 @pytest.mark.parametrize("panels", [1, 3, 64])
-@pytest.mark.parametrize("own", ["", "near", "copies"])
-def test_blocks_cover_a_product(tiles, panels, own):
-    copied = {own: True} if own else {}
-    made = Product("p", "p_pack", "p_slice", tiles, panels, panels, panels * 10**6, 64, 14, 32, **copied)
+@pytest.mark.parametrize("copies", [False, True])
+def test_blocks_cover_a_product(tiles, panels, copies):
+    made = Product(
+        "p", "p_pack", "p_slice", tiles, panels, panels, panels * 10**6, 64, 14, 32, panels, copies=copies
+    )
     cut = product_cut(made, 1000.0)
-    most = panels * max(1, tiles * 14 // TALL) if own == "near" else tiles * panels
-    if most == 1:
+    if tiles * panels == 1:
         assert cut is None
         return
-    assert (cut.down - 1) * cut.tiles < tiles <= cut.down * cut.tiles
-    assert (cut.across - 1) * cut.panels < panels <= cut.across * cut.panels
-    assert cut.chunks >= min(FEW if own == "copies" else MOST, most) / 2
-    assert own != "near" or cut.tiles in (tiles, *range(TALL // 14, tiles))
-    copies = panel_cut(made)
-    assert copies is None if panels == 1 else (copies.chunks - 1) * copies.step < panels
+    assert 1 <= cut.down <= tiles
+    assert 1 <= cut.across <= panels
+    assert cut.chunks % 2 == 0 or (cut.down in (1, tiles) and cut.across in (1, panels))
+    assert cut.chunks >= min(FEW if copies else MOST, tiles * panels) / 2
+    pieces = panel_cut(made)
+    assert pieces is None if panels == 1 else (pieces.chunks - 1) * pieces.step < panels
+
+
+@pytest.mark.parametrize("tiles", [1, 7, 37, 74])
+@pytest.mark.parametrize("panels", [1, 5, 19, 41, 64, 300])
+@pytest.mark.parametrize("group", [1, 2, 4])
+@pytest.mark.parametrize("time", [20.0, 1000.0])
+def test_groups_cover_a_product(tiles, panels, group, time):
+    """Begins run from 0 to the number of panels of all parts, and no group is of two parts."""
+    import ctypes
+
+    from clearprop.compile.engine import Native
+    from clearprop.compile.frame import NUMBER
+    from clearprop.compile.products import _begin
+    from clearprop.compile.text import Function, Module
+
+    made = Product("p", "p_pack", "p_slice", tiles, panels, panels, 0, 64, 14, 32, panels, group)
+    cut = product_cut(made, time)
+    if cut is None:
+        assert panels == 1
+        assert tiles < 2 * TALL / 14
+        return
+    assert (cut.parts - 1) * cut.tiles < tiles <= cut.parts * cut.tiles
+    assert cut.parts == 1 or cut.tiles * 14 >= TALL
+    module = Module()
+    f = Function(module, "begin", [("i64", NUMBER.name[1:]), ("ptr", "to")], internal=False)
+    f.do(f"store {_begin(f, cut, NUMBER)}, ptr %to")
+    f.finish()
+    call, found = Native(module.text()).function("begin", ctypes.c_int64, ctypes.c_void_p), ctypes.c_int64()
+    begins = []
+    for number in range(cut.chunks + 1):
+        call(number, ctypes.addressof(found))
+        begins.append(found.value)
+    assert (begins[0], begins[-1]) == (0, cut.parts * panels)
+    assert all(a < b and a // panels == (b - 1) // panels for a, b in itertools.pairwise(begins))
+    assert begins[cut.ends] == cut.ends * cut.large
 
 
 def test_a_loop_is_cut_where_no_fold_combines():

@@ -13,6 +13,7 @@ from .dot import dot_rows
 from .heights import Rows, heights
 from .microkernel import accumulators
 from .target import Target
+from .widths import width
 
 NEAR = 64 * 1024  # bytes of an operand that are read in place whatever their strides
 FAR = 20 * 1024  # and bytes, for each byte of a vector, over which a tile's part of it is spread at most
@@ -21,9 +22,10 @@ SECOND = (65536, 6)  # the same of the second cache, for rows of a panel
 BLOCK = 512 * 1024  # bytes of A that a pass over the panels keeps in the second cache
 SHARES = 8  # parts, at least, that blocks are of all tiles, and groups of all panels
 FEW = 4  # tiles of a block, or more: each reads all panels anew
+FIRST_HALF = 16 * 1024  # bytes of all panels for which the first cache has room beside what goes through it
 PAIR = 2  # panels of a group, or more: each reads all tiles anew
 DOTS = 16  # rows of dot products at most: each needs a sum for every column
-GROUP = 320 * 1024  # bytes of panels that are copied together
+GROUP = 416 * 1024  # bytes of panels that are copied together
 DISTANT = 4 * 1024 * 1024  # bytes of copies from which on no cache has them when they are read
 ROUND = 1024  # rows of A, at most, that pass a group of panels
 LONG = 64  # terms of a sum, at least, for which kernels ask for memory
@@ -114,10 +116,10 @@ class Plan:
         """
         if self.dotted:
             return 1
-        rows, count = min(self.m, 4), math.ceil(self.n / self.lanes)
-        if count % 2 and count % 3 != 1 and rows == 4 and self.target.fma:
-            return 3
-        return min(max(2, 8 // rows), count)
+        count = math.ceil(self.n / self.lanes)
+        if self.m < 4:
+            return width(self.m, count, self.target.registers)
+        return 3 if count % 2 and count % 3 != 1 and self.target.fma else min(2, count)
 
     @cached_property
     def rows(self) -> tuple[Rows, ...]:
@@ -126,22 +128,23 @@ class Plan:
             most = dot_rows(self.target, self.dtype)
             return heights(self.m, math.ceil(most / 2), most)
         most = min(accumulators(self.target) // self.vectors, 16)
-        busy = math.ceil(12 / self.vectors)  # chains of multiply-adds that hide how long each takes
+        chains = 12 if self.vectors <= 2 else 16  # of multiply-adds, that hide how long each takes
+        busy = math.ceil(chains / self.vectors)
         return heights(self.m, max(most // 2 + 1, min(busy, most)), most)
 
     @cached_property
     def panels(self) -> tuple[Panels, ...]:
         """All panels."""
-        width = self.vectors * self.lanes
-        full, rest = divmod(self.n, width)
+        wide = self.vectors * self.lanes
+        full, rest = divmod(self.n, wide)
         found = []
         if full:
-            found.append(Panels(self.vectors, width, width, 0, full, 0, self.reads_b))
+            found.append(Panels(self.vectors, wide, wide, 0, full, 0, self.reads_b))
         if rest:
             vectors = math.ceil(rest / self.lanes)
             ragged = rest < vectors * self.lanes
             in_place = self.dotted or (self.reads_b and (self.masks or not ragged))
-            found.append(Panels(vectors, rest, vectors * self.lanes, full, full + 1, full * width, in_place))
+            found.append(Panels(vectors, rest, vectors * self.lanes, full, full + 1, full * wide, in_place))
         return tuple(found)
 
     @property
@@ -218,22 +221,33 @@ class Plan:
         most = BLOCK // (self.depth * self.dtype.itemsize * self.rows[0].height)
         return max(1, min(most, max(FEW, math.ceil(self.tile_count / SHARES))))
 
+    @property
+    def row_by_row(self) -> bool:
+        """Whether a tile meets all panels before the next one does: the first cache has them, and C is far."""
+        panels = self.k * self.panels[-1].stop * self.panels[0].width * self.dtype.itemsize
+        return panels <= FIRST_HALF and self.m * self.n * self.dtype.itemsize > LARGE
+
     # ---- groups of panels
 
     @cached_property
     def near(self) -> bool:
         """Whether panels are copied a part at a time by who needs them: none waits, and they stay in its cache.
 
-        Then rows are not cut, so there must be panels enough to share out, or no rows to cut.
+        Then rows are hardly cut, so there must be panels enough to share out, or no rows to cut.
         """
         alone = self.tile_count == 1 and self.n * self.k * self.dtype.itemsize >= NEAR
         return (
             not self.dotted
-            and self.reads_a
+            and (self.reads_a or self.m <= self.n)
             and not any(p.in_place for p in self.panels)
             and self.m <= ROUND
             and (self.panel_count >= MANY or self.panel_count in EVEN or alone)
         )
+
+    @property
+    def packs_a(self) -> bool:
+        """Whether A is copied first, all of it: then panels of the larger operand are copied by who needs them."""
+        return self.near and not self.reads_a
 
     @property
     def deep(self) -> int:
@@ -283,7 +297,10 @@ class Plan:
 
     @property
     def shared(self) -> int:
-        """Elements of work memory for copies of B."""
+        """Elements of work memory for copies of B, or of all of A."""
+        if self.packs_a:
+            whole = math.ceil(self.k / self.depth) * self.depth
+            return self._aligned((whole if self.interleaved else self.stride) * self.m)
         if self.near:
             return 0
         if self.together < self.panel_count:
@@ -295,12 +312,12 @@ class Plan:
     @property
     def stride(self) -> int:
         """Elements from row to row of a copy of A that keeps its order: no power of 2."""
-        return self._aligned(self.depth) + 64 // self.dtype.itemsize
+        return self._aligned(self.k if self.packs_a else self.depth) + 64 // self.dtype.itemsize
 
     @property
     def own_a(self) -> int:
         """Elements of scratch memory for a block of A."""
-        if self.reads_a:
+        if self.reads_a or self.packs_a:
             return 0
         rows = min(self.block * self.rows[0].height, self.m)
         return self._aligned(rows * (self.depth if self.interleaved else self.stride))
@@ -377,7 +394,7 @@ def _cost(p: Plan) -> float:
     else:
         busy = max(p.m * vectors, 8 * math.ceil(vectors / 8)) * (p.k / 2 + 3)
         copies = p.k * p.n * (0.0 if p.b.column == 1 else turning if p.b.row == 1 else 1.5)
-        copies += 2.0 * p.shared if p.shared * p.dtype.itemsize > DISTANT else 0.0
+        copies += 2.0 * p.shared if not p.near and p.shared * p.dtype.itemsize > DISTANT else 0.0
     scattered = 1.0 if p.direct else 4.0  # a loop reads and writes several arrays
     stores = scattered * p.m * p.n if p.c.column != 1 else 0.0 if p.masks else 1.5 * p.m * (p.n % p.lanes)
     return busy + copies + stores

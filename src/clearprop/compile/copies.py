@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 from . import packing
 from .addresses import Addresses, Part
-from .blocking import Panels, Plan
+from .blocking import FOLLOW, Panels, Plan
 from .text import Function, Module, Value
 
 TOGETHER = 4  # tiles of A that are copied at once
+BREADTH = 512  # bytes of a row of B that are copied at once
 
 
 class Copies(Addresses):
@@ -19,20 +20,55 @@ class Copies(Addresses):
         super().__init__(cut)
         self.module = module
 
-    def copying(self, panels: Panels) -> Callable[[Function, Value, Value | int, Value | int, Value], None]:
-        """Return what writes the copy of a part of a panel: from k on, so many terms, to an address."""
+    def copy_panels(
+        self,
+        f: Function,
+        panels: Panels,
+        start: Value,
+        end: Value,
+        k: Value | int,
+        terms: Value | int,
+        place: Callable[[Value], Value],
+        apart: int,
+    ) -> None:
+        """Write the copy of a part of panels `start` to `end`: from k on, so many terms, to places so far apart."""
         cut, b = self.cut, self.cut.b
         turned, even = b.row == 1 and b.column != 1, b.column == 1
-        name = packing.panel(
-            self.module, cut.target, cut.dtype, panels.columns, panels.width, turned=turned, even=even
-        )
+        count = terms.name if isinstance(terms, Value) else terms
 
-        def copy(f: Function, p: Value, k: Value | int, terms: Value | int, to: Value) -> None:
+        def copy(name: str, p: Value) -> None:
             source = self.affine(f, self.b, (self.column(f, panels, p), b.column), (k, b.row))
-            count = terms.name if isinstance(terms, Value) else terms
-            f.do(f"call void @{name}({source}, i64 {b.row}, i64 {b.column}, i64 {count}, {to})")
+            f.do(f"call void @{name}({source}, i64 {b.row}, i64 {b.column}, i64 {count}, {place(p)})")
 
-        return copy
+        together = min(BREADTH // (panels.width * cut.dtype.itemsize), panels.stop - panels.first)
+        if even and together > 1 and not panels.ragged:
+            several = packing.panels(self.module, cut.target, cut.dtype, panels.width, together, apart)
+            whole = f.integer("mul", f.integer("udiv", f.integer("sub", end, start), together), together)
+            middle = f.integer("add", start, whole)
+            self.each(f, start, middle, lambda p: copy(several, p), together)
+            start = middle
+        one = packing.panel(
+            self.module,
+            cut.target,
+            cut.dtype,
+            panels.columns,
+            panels.width,
+            turned=turned,
+            even=even,
+            far=cut.n * cut.k * cut.dtype.itemsize >= FOLLOW,
+        )
+        self.each(f, start, end, lambda p: copy(one, p))
+
+    def each(
+        self, f: Function, start: Value, end: Value, body: Callable[[Value], None], step: int = 1
+    ) -> None:
+        """Write a loop that carries nothing."""
+
+        def one(i: Value, _: list[Value]) -> list[Value]:
+            body(i)
+            return []
+
+        f.loop(start, end, step, [], one)
 
     def tile_of_a(self, f: Function, part: Part, row: Value) -> tuple[Value, int]:
         """Return where a kernel finds a tile's rows of A, and their stride."""
@@ -40,8 +76,11 @@ class Copies(Addresses):
         if cut.reads_a:
             place = self.affine(f, self.a, (row, cut.a.row), (part.k, cut.a.column))
             return place, cut.a.column if cut.across else cut.a.row
-        inside = f.integer("sub", row, part.begin)
         distance, stride = (cut.depth, part.rows.height) if cut.interleaved else (cut.stride,) * 2
+        if cut.packs_a:
+            along = cut.m if cut.interleaved else 1
+            return self.affine(f, Value("%work", "ptr"), (row, distance), (part.k, along)), stride
+        inside = f.integer("sub", row, part.begin)
         return self.affine(f, Value("%scratch", "ptr"), (inside, distance)), stride
 
     def copy_a(self, f: Function, part: Part) -> None:
@@ -52,9 +91,8 @@ class Copies(Addresses):
             copy = packing.padded(self.module, cut.target, cut.dtype)
             source = self.affine(f, self.a, (part.begin, cut.a.row), (part.k, 1))
             lines = f.integer("mul", f.integer("sub", part.end, part.start), height)
-            f.do(
-                f"call void @{copy}({source}, i64 {cut.a.row}, ptr %scratch, i64 {cut.stride}, {lines}, i64 {count})"
-            )
+            to, stride = self.tile_of_a(f, part, part.begin)
+            f.do(f"call void @{copy}({source}, i64 {cut.a.row}, {to}, i64 {stride}, {lines}, i64 {count})")
             return
         if cut.dotted:
             self.turn_rows(f, part)

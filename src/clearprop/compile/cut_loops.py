@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .cutting import Ranges, loop_cut, strips_cut
-from .frame import NUMBER, Frame, chunk_function
+from .frame import NUMBER, Frame, Memory, chunk_function
 from .kernels import Loop, Strips
 from .loops import begin_folds, emit_loop, emit_range
-from .products import Memory
 from .row_lanes import emit_strips
 from .target import Target
 from .text import Function, Value

@@ -9,19 +9,29 @@ import math
 
 from ..core.dataclass import dataclass
 from .gemm import Product
-from .kernels import Apply, Loop, Strips
+from .kernels import Apply, Contraction, Loop, Strips
 from .nest import Axis, accesses, nest
 from .strips import in_order
 from .target import Target
 from .vocabulary import weight
 
 WORTH = 5.0  # microseconds: below, one thread does it
+BRIEF = 2 * WORTH  # microseconds of a product, at most, that copies rows where it reads them
 GRAIN = 5.0  # microseconds of a chunk at least
 MOST = 48  # chunks
 CLOCK = 3.5e3  # cycles in a microsecond
+ROOT = 5  # cycles of a vector of square roots
 BANDWIDTH = 1.2e5  # bytes in a microsecond, from the second cache
 WIDE = 8  # times as wide as tall are blocks of a product that copy their rows
-TALL = 256  # rows, at least, of a block of a product that copies its panels
+STREAM = 2.4e5  # bytes in a microsecond of what is walked from its beginning to its end
+WORTH_OWNING = 1.2  # microseconds of an update whose rows threads then own,
+OWNED = 0.2  # and of a product that reads those rows
+SHALLOW = 16  # rows, at most, of a product whose sum is cut, so that there is little to add up,
+CACHED = 2 * 1024 * 1024  # bytes of B, at most, so that second caches keep what threads own,
+DEEPEST = 4  # and pairs of parts
+TALL = 256  # rows, at least, of a part of a product that copies its panels
+EVEN = 32  # panels of all parts, or more: threads come out even without cutting rows
+ENDS = 3 / 8  # of a product that are large groups of panels, at either end
 FEW = 16  # such blocks: each is tall enough to be worth the panels that it reads
 LINE = 64  # elements of the innermost axis that stay together
 
@@ -42,10 +52,8 @@ class Ranges:
 
 @dataclass(frozen=True)
 class Blocks:
-    """A product in blocks of some tiles by some panels, numbered row by row."""
+    """A product in blocks of about as many tiles and panels each, numbered row by row: so many down and across."""
 
-    tiles: int
-    panels: int
     down: int
     across: int
 
@@ -53,6 +61,33 @@ class Blocks:
     def chunks(self) -> int:
         """How many there are."""
         return self.down * self.across
+
+
+@dataclass(frozen=True)
+class Groups:
+    """A product in groups of panels of all rows, or of one part of them after the other: large ones at both ends.
+
+    The ends are claimed first, so large groups cost no time at which one thread waits for another. Panels are
+    counted on from part to part. No group is of two parts.
+    """
+
+    tiles: int  # of a part
+    parts: int
+    panels: int  # of each part
+    large: int  # panels of a large group
+    small: int
+    ends: int  # large groups at either end
+
+    @property
+    def between(self) -> tuple[int, int]:
+        """The first panel after the large groups, and the first of those at the other end."""
+        return self.ends * self.large, self.parts * self.panels - self.ends * self.large
+
+    @property
+    def chunks(self) -> int:
+        """How many groups there are."""
+        start, stop = self.between
+        return 2 * self.ends + -(-(stop - start) // self.small)
 
 
 def wanted(time: float) -> int:
@@ -70,7 +105,8 @@ def loop_time(target: Target, loop: Loop) -> float:
     steps, moved = 0.0, 0
     for node in loop.nodes:
         if isinstance(node, Apply):
-            steps += weight(node.function) / target.lanes(max(node.dtype.itemsize, 4))
+            cycles = ROOT if node.function == "sqrt" else weight(node.function)
+            steps += cycles / target.lanes(max(node.dtype.itemsize, 4))
     for access, stride in zip(accesses(loop), inner.strides, strict=True):
         moved += access.buffer.type.dtype.itemsize * (0 if stride == 0 else 1 if stride == 1 else 4)
     return max(size * steps / CLOCK, size * moved / BANDWIDTH)
@@ -110,9 +146,43 @@ def _ranges(depth: int, axes: list[Axis], chunks: int) -> Ranges:
 # ---- products
 
 
+def deep_cut(target: Target, itemsize: int, shape: tuple[int, int, int], owned: bool) -> int:
+    """Return into how many parts to cut the sum of a product of few rows; an even number, or 1.
+
+    Where threads own B's rows, even little is worth it: nobody then reads what others have just written.
+    """
+    m, n, k = shape
+    time = max(product_time(target, itemsize, *shape), n * k * itemsize / BANDWIDTH)
+    near = n * k * itemsize <= CACHED
+    parts = 2 * min(math.ceil(time / GRAIN), DEEPEST, k // (2 * LINE))
+    return parts if near and m <= SHALLOW and time >= (OWNED if owned else WORTH) and parts else 1
+
+
+def outer_cut(target: Target, kernel: Contraction, period: int) -> Ranges | None:
+    """Return how to cut a product of few terms: into an even number of ranges of its rows, multiples of `period`.
+
+    Each thread finds its rows in its second cache, from which they come faster than other loops' memory does.
+    """
+    (rows, columns), terms = kernel.output.layout.shape, kernel.inputs[0].layout.shape[1]
+    time = product_time(target, kernel.output.buffer.type.dtype.itemsize, rows, columns, terms)
+    if kernel.loop:
+        time += loop_time(target, kernel.loop) * BANDWIDTH / STREAM
+    chunks = 1 if time < WORTH_OWNING else min(2 * math.ceil(time / (2 * GRAIN)), MOST)
+    cut = Ranges(0, rows, math.ceil(rows / chunks / period) * period)
+    return cut if cut.chunks > 1 else None
+
+
 def product_time(target: Target, itemsize: int, m: int, n: int, k: int) -> float:
     """Return about how long a product takes: two multiply-adds of vectors in a cycle."""
     return m * n * k / (2 * target.lanes(itemsize) * CLOCK)
+
+
+def arrives_within(time: float, copying: float) -> bool:
+    """Whether rows are copied where a product reads them: that is one piece of work to share out instead of two.
+
+    A long product is better off with rows that are all there.
+    """
+    return time < BRIEF and (time < WORTH or copying >= WORTH)
 
 
 def copy_time(product: Product) -> float:
@@ -123,27 +193,51 @@ def copy_time(product: Product) -> float:
 def panel_cut(product: Product) -> Ranges | None:
     """Return how to cut the copying of a round's panels."""
     chunks = wanted(copy_time(product))
-    cut = Ranges(0, product.together, math.ceil(product.together / chunks))
+    cut = Ranges(0, product.pieces, math.ceil(product.pieces / chunks))
     return cut if cut.chunks > 1 else None
 
 
-def product_cut(product: Product, time: float, rows: bool = True) -> Blocks | None:
-    """Return how to cut a product that takes so long; its rows only if they may be.
+def product_cut(product: Product, time: float, rows: bool = True, least: int = 1) -> Blocks | Groups | None:
+    """Return how to cut a product that takes so long; its rows only if they may be; into so many blocks at least.
 
     Blocks are about square, since each reads all of k for its rows and for its columns; but wide where each
-    copies its rows, and tall where each copies its panels.
+    copies its rows. Where each copies its panels, it does so for as many rows as may be.
     """
+    if product.group:
+        return _groups(product, max(least, wanted(time)), rows)
     wide = WIDE if product.copies else 1
-    tall = TALL if product.near else 1
-    chunks = min(wanted(time), FEW if product.copies else MOST)
-    tiles, panels, cut = product.tiles, product.together, Blocks(product.tiles, product.together, 1, 1)
+    chunks = max(least, min(wanted(time), FEW if product.copies else MOST))
+    tiles, panels, cut = product.tiles, product.together, Blocks(1, 1)
     while cut.chunks < chunks:
-        flat = not rows or tiles == 1 or tiles * product.height < 2 * tall
+        flat = not rows or tiles == 1
         if flat and panels == 1:
             break
         if panels == 1 or not (flat or wide * tiles * product.height < panels * product.width):
             tiles = math.ceil(tiles / 2)
         else:
             panels = math.ceil(panels / 2)
-        cut = Blocks(tiles, panels, math.ceil(product.tiles / tiles), math.ceil(product.together / panels))
+        cut = Blocks(math.ceil(product.tiles / tiles), math.ceil(product.together / panels))
+    if cut.chunks == 1 or cut.chunks % 2 == 0:  # an even number leaves no thread of two with one block less
+        return cut if cut.chunks > 1 else None
+    if 1 < cut.down < product.tiles:
+        return Blocks(cut.down + 1, cut.across)
+    return Blocks(cut.down, cut.across + 1) if 1 < cut.across < product.together else cut
+
+
+def _groups(product: Product, chunks: int, rows: bool) -> Groups | None:
+    """Return groups of panels, about so many or fewer."""
+    parts = 1
+    while (
+        rows
+        and parts * product.panels < min(chunks, EVEN)
+        and product.tiles * product.height >= 2 * parts * TALL
+    ):
+        parts *= 2
+    tiles = math.ceil(product.tiles / parts)
+    parts = math.ceil(product.tiles / tiles)
+    panels = parts * product.panels
+    small = max(1, panels // chunks)
+    large = max(product.group, small)
+    ends = min(int(ENDS * panels), product.panels) // large if large > small else 0
+    cut = Groups(tiles, parts, product.panels, large, small, ends)
     return cut if cut.chunks > 1 else None

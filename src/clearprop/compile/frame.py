@@ -41,6 +41,16 @@ class Places:
         return FIRST + before[buffer.home] + buffer.slot
 
 
+@dataclass(frozen=True)
+class Memory:
+    """Bytes that a kernel needs while it runs: for all threads together, for each of them, and whether it is cut."""
+
+    shared: int = 0
+    own: int = 0
+    cut: bool = False
+    arrived: bool = False  # whether rows that were still to arrive have done so
+
+
 class Frame:
     """A function with the argument ``%table``, and what it has found there.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -52,7 +53,7 @@ class Product:
         ``void name(ptr A, ptr B, ptr C, ptr work, ptr table, i64 batch)``: all of it; `work` has
         work_bytes + scratch_bytes, `table` and `batch` are for the epilogue.
     pack : str
-        ``void pack(ptr A, ptr B, ptr work, i64 left, i64 right)``: copy the panels from `left` to `right`
+        ``void pack(ptr A, ptr B, ptr work, i64 left, i64 right)``: copy the pieces from `left` to `right`
         (exclusive) to where slices read them; nothing to do if `work_bytes` is 0. They are of one round.
     slice : str
         ``void slice(ptr A, ptr B, ptr C, ptr work, ptr scratch, ptr table, i64 batch, i64 first, i64 last,
@@ -63,8 +64,16 @@ class Product:
         Memory that all slices share, and that each thread needs for itself; aligned to 64 bytes.
     height, width : int
         Rows of a tile, and columns of a panel, at most.
-    near, copies : bool
-        Whether each slice copies its panels, and whether its rows of A.
+    pieces : int
+        What there is to pack for a round: its panels, or all tiles' rows of A where slices copy their panels.
+    group : int
+        Panels that each slice copies together; 0 if it finds copies, or needs none.
+    copies : bool
+        Whether each slice copies its rows of A.
+    rows : tuple of Rows
+        The tiles' rows.
+    turned : bool
+        Whether tiles are columns of C, and panels rows.
     """
 
     name: str
@@ -77,8 +86,11 @@ class Product:
     scratch_bytes: int
     height: int
     width: int
-    near: bool = False
+    pieces: int
+    group: int = 0
     copies: bool = False
+    rows: tuple[Rows, ...] = ()
+    turned: bool = False
 
     @property
     def rounds(self) -> int:
@@ -137,8 +149,11 @@ def product(
         (cut.own_a + cut.own_b + cut.own_sums) * cut.dtype.itemsize,
         cut.rows[0].height,
         cut.panels[0].width,
-        cut.near,
-        not cut.reads_a,
+        cut.tile_count if cut.packs_a else cut.together,
+        cut.group if cut.near else 0,
+        cut.own_a > 0,
+        cut.rows,
+        cut.turned,
     )
 
 
@@ -155,11 +170,13 @@ class _Writer(Copies):
 
     def pack(self) -> None:
         f, cut = Function(self.module, f"{self.name}_pack", PACK), self.cut
+        for rows in cut.rows if cut.packs_a else ():
+            self.pack_rows(f, rows)
         for panels in () if cut.near else cut.panels:
             if not panels.in_place:
-                left, right = self.panels_of(f, panels)
-                copy = self.copying(panels)
-                self.each(f, left, right, lambda p: copy(f, p, 0, cut.k, self.packed(f, panels, p)))  # noqa: B023  # called now
+                left, right = self.asked(f, panels)
+                place = partial(self.packed, f, panels)
+                self.copy_panels(f, panels, left, right, 0, cut.k, place, panels.width * cut.long)
         f.finish()
 
     def slice(self) -> None:
@@ -167,7 +184,7 @@ class _Writer(Copies):
         for panels in self.cut.panels if self.cut.near else ():
             self.groups(f, panels)
         for rows in () if self.cut.near else self.cut.rows:
-            start, stop = self.tiles_of(f, rows)
+            start, stop = self.asked(f, rows)
 
             def block(t: Value, _: list[Value], rows: Rows = rows, stop: Value = stop) -> list[Value]:
                 end = f.call("llvm.smin", f.integer("add", t, self.cut.block), stop)
@@ -182,32 +199,36 @@ class _Writer(Copies):
         scratch = f.at(Value("%work", "ptr"), cut.shared, cut.dtype)
         for left in range(0, cut.panel_count, cut.together):
             right = min(left + cut.together, cut.panel_count)
+            pieces = f"i64 0, i64 {cut.tile_count}" if cut.packs_a else f"i64 {left}, i64 {right}"
             if cut.shared:
-                f.do(f"call void @{self.name}_pack(ptr %A, ptr %B, ptr %work, i64 {left}, i64 {right})")
+                f.do(f"call void @{self.name}_pack(ptr %A, ptr %B, ptr %work, {pieces})")
             f.do(
                 f"call void @{self.name}_slice(ptr %A, ptr %B, ptr %C, ptr %work, {scratch}, ptr %table, "
                 f"i64 %batch, i64 0, i64 {cut.tile_count}, i64 {left}, i64 {right})"
             )
         f.finish()
 
-    def tiles_of(self, f: Function, rows: Rows) -> tuple[Value, Value]:
-        """Return which tiles of one height are asked for."""
-        first, last = (self.between(f, Value(x, "i64"), rows.first, rows.stop) for x in ("%first", "%last"))
-        return first, last
+    def pack_rows(self, f: Function, rows: Rows) -> None:
+        """Write the copy of tiles of one height, for each part of k."""
+        start, stop = self.asked(f, rows, "%left", "%right")
+        begin = self.row(f, rows, start)
 
-    def panels_of(self, f: Function, panels: Panels) -> tuple[Value, Value]:
-        """Return which panels of one width are asked for."""
-        left, right = (
-            self.between(f, Value(x, "i64"), panels.first, panels.stop) for x in ("%left", "%right")
-        )
-        return left, right
+        def work(k: Value | int, terms: Value | int, more: Value, final: Value | None) -> None:
+            self.copy_a(f, Part(rows, start, stop, begin, k, terms, more, final))
+
+        self.parts(f, work)
+
+    def asked(self, f: Function, part: Rows | Panels, *names: str) -> tuple[Value, Value]:
+        """Return which tiles of one height, or panels of one width, are asked for, by these arguments."""
+        names = names or (("%first", "%last") if isinstance(part, Rows) else ("%left", "%right"))
+        begin, end = (self.between(f, Value(name, "i64"), part.first, part.stop) for name in names)
+        return begin, end
 
     # ---- a group of panels, copied where it is needed
 
     def groups(self, f: Function, panels: Panels) -> None:
         """Write the loop over groups of panels: a part of k is copied, then all tiles pass."""
-        left, right = self.panels_of(f, panels)
-        copy = self.copying(panels)
+        left, right = self.asked(f, panels)
 
         def group(p: Value, _: list[Value]) -> list[Value]:
             end = f.call("llvm.smin", f.integer("add", p, self.cut.group), right)
@@ -217,9 +238,9 @@ class _Writer(Copies):
                 return self.near(f, panels, f.integer("sub", q, p))
 
             def work(k: Value | int, terms: Value | int, more: Value, final: Value | None) -> None:
-                self.each(f, p, end, lambda q: copy(f, q, k, terms, place(q)))
+                self.copy_panels(f, panels, p, end, k, terms, place, panels.width * self.cut.deep)
                 for rows in self.cut.rows:
-                    start, stop = self.tiles_of(f, rows)
+                    start, stop = self.asked(f, rows)
                     part = Part(rows, start, stop, Value("0", "i64"), k, terms, more, final, begin)
                     call = self.tile(f, part, panels)
 
@@ -233,15 +254,6 @@ class _Writer(Copies):
             return []
 
         f.loop(left, right, self.cut.group, [], group)
-
-    def each(self, f: Function, start: Value, end: Value, body: Callable[[Value], None]) -> None:
-        """Write a loop that carries nothing."""
-
-        def one(i: Value, _: list[Value]) -> list[Value]:
-            body(i)
-            return []
-
-        f.loop(start, end, 1, [], one)
 
     # ---- a block of tiles
 
@@ -282,6 +294,9 @@ class _Writer(Copies):
         """Write the loops over panels and tiles for one part of k."""
         if not self.cut.reads_a:
             self.copy_a(f, part)
+        if self.cut.row_by_row:
+            self.tile_by_tile(f, part)
+            return
         for panels in self.cut.panels:
             each = (panels, self.tile(f, part, panels), self.following(f, part, panels))
 
@@ -297,8 +312,24 @@ class _Writer(Copies):
                 f.loop(part.start, part.end, 1, [], one)
                 return []
 
-            left, right = self.panels_of(f, panels)
+            left, right = self.asked(f, panels)
             f.loop(left, right, 1, [], panel)
+
+    def tile_by_tile(self, f: Function, part: Part) -> None:
+        """Write the same with all panels for a tile, then the next: as C is in memory."""
+        calls = [(panels, self.tile(f, part, panels), self.asked(f, panels)) for panels in self.cut.panels]
+
+        def one(t: Value) -> None:
+            row = self.row(f, part.rows, t)
+            for panels, call, (left, right) in calls:
+
+                def panel(p: Value, panels: Panels = panels, call: _Call = call) -> None:
+                    column = self.column(f, panels, p)
+                    call(row, column, self.panel_of_b(f, part, panels, p, column), "")
+
+                self.each(f, left, right, panel)
+
+        self.each(f, part.start, part.end, one)
 
     def following(self, f: Function, part: Part, panels: Panels) -> Callable[[Value, Value], str]:
         """Return what gives a kernel its part of the next panel, from the tile's number and where this panel is."""

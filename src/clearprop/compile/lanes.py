@@ -111,16 +111,19 @@ class Lanes:
     @property
     def scales(self) -> bool:
         """Whether one instruction multiplies it by powers of two, which it does to whole vectors."""
-        return self.target.scales and self.value.lanes == self.target.lanes(self.dtype.itemsize)
+        return self.target.scales and self.value.lanes >= self.target.lanes(self.dtype.itemsize)
 
     def scaled(self, n: Lanes) -> Lanes:
         """Return it times 2ⁿ, rounded once, where `scales`; n are whole numbers as floats."""
-        name, kind = f"llvm.x86.avx512.mask.scalef.p{self.pick('s', 'd')}.512", self.value.type
-        mask = f"i{self.value.lanes}"
-        self.function.module.declare(name, f"{kind} @{name}({kind}, {kind}, {kind}, {mask}, i32)")
-        operands = f"{self.value}, {n.value}, {kind} zeroinitializer, {mask} -1, i32 4"
-        call = f"call {kind} @{name}({operands})"
-        return self.of(self.function.make(call, self.value.element, self.value.lanes))
+        f, a = self.function, self.value
+        if a.lanes > self.target.lanes(self.dtype.itemsize):
+            halves = zip(f.halves(a), f.halves(n.value), strict=True)
+            low, high = (self.of(x).scaled(self.of(y)).value for x, y in halves)
+            return self.of(f.shuffle(low, high, range(a.lanes)))
+        name = f"llvm.x86.avx512.mask.scalef.p{self.pick('s', 'd')}.512"
+        f.module.declare(name, f"{a.type} @{name}({a.type}, {a.type}, {a.type}, i{a.lanes}, i32)")
+        operands = f"{a}, {n.value}, {a.type} zeroinitializer, i{a.lanes} -1, i32 4"
+        return self.of(f.make(f"call {a.type} @{name}({operands})", a.element, a.lanes))
 
     def of(self, value: Value, dtype: np.dtype[Any] | None = None) -> Lanes:
         """Return another value, of this dtype or the given one."""

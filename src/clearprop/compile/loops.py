@@ -10,11 +10,13 @@ import numpy as np
 from .kernels import STATUS, Access, Apply, Folded, Load, Loop, Node, Number, Store
 from .nest import Axis, accesses, nest
 from .specials import note_failure
+from .strided import existing, line_end, read, write, write_in_pieces
 from .target import Target
 from .text import Function, Value, value_type
-from .vocabulary import compute, convert, refused
+from .vocabulary import chained, compute, convert, refused
 
 FEW = 4  # vectors that are written one after the other instead of in a loop
+ABREAST = 4  # vectors that long functions compute as one, so that none waits for its own last instruction
 
 Addresses = Callable[[Access], Value]
 """From an access to the address of its buffer's first element."""
@@ -36,7 +38,7 @@ def emit_range(
 ) -> None:
     """Write a loop kernel from `first` to `last` (exclusive) of its axis at this depth, which no fold combines.
 
-    Its folds have begun. On the innermost axis, `first` is a multiple of a vector, and so is `last` unless it
+    Its folds have begun. On the innermost axis, `first` is a multiple of LINE, and so is `last` unless it
     is the end.
     """
     _Emitter(function, target, loop, address, (depth, first, last)).emit()
@@ -68,12 +70,15 @@ class _Emitter:
         self.part = part
         self.f, self.target, self.loop, self.address = function, target, loop, address
         self.axes = nest(loop)
+        self.read = {node.access.buffer.type for node in loop.nodes if isinstance(node, Load)}
         self.inner = self.axes[-1]
         self.order = {id(access): i for i, access in enumerate(accesses(loop))}
         self.bases = [function.at(address(a), a.layout.offset, a.buffer.type.dtype) for a in accesses(loop)]
         fails = any(isinstance(node, Apply) and node.failure for node in loop.nodes)
         self.status = address(STATUS) if fails else None
         self.lanes = self._lanes()
+        chains = any(isinstance(node, Apply) and chained(node.function) for node in loop.nodes)
+        self.wide = self.lanes * (ABREAST if chains else 1)
         self.count = 0  # how many lanes of a piece exist; 0 for all
         self.still: dict[tuple[int, int], Value] = {}  # values that are the same everywhere
         self.fixed: dict[tuple[int, int], Value] = {}  # and those that are along the innermost axis
@@ -110,8 +115,9 @@ class _Emitter:
         for node in nodes:
             if (id(node), 1) not in known:
                 known[id(node), 1] = self._compute(node, pointers, 1, known)
-                if self.axes[-1].length >= self.lanes:
-                    known[id(node), self.lanes] = self.f.spread(known[id(node), 1], self.lanes)
+                for lanes in {self.lanes, self.wide}:
+                    if self.axes[-1].length >= lanes:
+                        known[id(node), lanes] = self.f.spread(known[id(node), 1], lanes)
 
     def _walk(self, depth: int, pointers: list[Value]) -> None:
         axis = self.axes[depth]
@@ -137,11 +143,16 @@ class _Emitter:
         down = [k for k in range(len(self.loop.folds)) if outer.folded[k] and not inner.folded[k]]
         return [(k, at) for k in down for at, _, _ in self._pieces(inner)]
 
+    def _step(self, axis: Axis) -> int:
+        """Return the lanes of a piece of the innermost axis."""
+        return self.lanes if any(axis.folded) else self.wide
+
     def _pieces(self, axis: Axis) -> list[tuple[int, int, int]]:
         """Return the vectors of a short axis: where each begins, its lanes, and how many exist; 0 for all."""
-        main = axis.length // self.lanes * self.lanes
-        found, at = [(at, self.lanes, 0) for at in range(0, main, self.lanes)], main
-        for width, count in self._tail(axis.length - main):
+        lanes = self._step(axis)
+        main = axis.length // lanes * lanes
+        found, at = [(at, lanes, 0) for at in range(0, main, lanes)], main
+        for width, count in line_end(self.target, axis.length - main, lanes, self.lanes):
             found.append((at, width, count))
             at += count
         return found
@@ -193,13 +204,13 @@ class _Emitter:
     def _innermost(self, axis: Axis, pointers: list[Value]) -> None:
         still = [n for n in self.loop.nodes if id(n) not in self.varying]
         self._settle(dict(self.still), still, pointers)
-        lanes = self.lanes
-        main = axis.length // lanes * lanes
-        tail = self._tail(axis.length - main)
         inside = [f for i, f in enumerate(self.loop.folds) if axis.folded[i]]
+        lanes = self._step(axis)
+        main = axis.length // lanes * lanes
+        tail = line_end(self.target, axis.length - main, lanes, self.lanes)
         start = [self._identity(fold, lanes) for fold in inside]
         sums: list[Value] = []
-        if 0 < main <= FEW * lanes and self._bounds(-1) == (0, axis.length):
+        if 0 < main <= FEW * self.lanes and self._bounds(-1) == (0, axis.length):
             sums = start
             for at in range(0, main, lanes):
                 sums = self._piece(at, lanes, axis, pointers, sums)
@@ -249,24 +260,8 @@ class _Emitter:
         if tail:
             self.f.when(self.f.compare("icmp eq", last, Value(str(axis.length), "i64")), pieces)
 
-    def _tail(self, rest: int) -> list[tuple[int, int]]:
-        """Return how the end of a line is cut: (lanes, how many of them exist)."""
-        if rest > 2 and self.target.vector_bytes >= 64:  # loads and stores some lanes as fast as all
-            return [(1 << (rest - 1).bit_length(), rest)]
-        width, tail = self.lanes, []
-        while rest:
-            width //= 2
-            if rest >= width:
-                tail.append((width, width))
-                rest -= width
-        return tail
-
     def _mask(self, lanes: int) -> Value | None:
-        """Return the mask of the lanes that exist, if some do not."""
-        if self.count in (0, lanes):
-            return None
-        bits = ", ".join(f"i1 {'true' if lane < self.count else 'false'}" for lane in range(lanes))
-        return Value(f"<{bits}>", "i1", lanes)
+        return existing(lanes, self.count)
 
     def _piece(
         self, i: Value | int, lanes: int, axis: Axis, pointers: list[Value], carried: list[Value]
@@ -335,15 +330,10 @@ class _Emitter:
         return self.fixed[id(node), lanes]
 
     def _load(self, pointer: Value, dtype: np.dtype[Any], lanes: int, stride: int) -> Value:
-        mask = self._mask(lanes)
-        if stride == 1 and mask:
-            read = self.f.masked_load(pointer, mask, dtype)
-            return self.f.convert("trunc", read, "i1") if dtype.kind == "b" else read
-        if stride == 1 or lanes == 1:
-            return self.f.load(pointer, dtype, lanes)
-        count = self.count or lanes
-        parts = [self.f.load(self.f.at(pointer, lane * stride, dtype), dtype) for lane in range(count)]
-        return self.f.gathered(parts + [self.f.constant(0, value_type(dtype))] * (lanes - count))
+        return read(self.f, pointer, dtype, lanes, stride, self.count)
+
+    def _write(self, value: Value, pointer: Value, dtype: np.dtype[Any], stride: int) -> None:
+        write(self.f, value, pointer, dtype, stride, self.count)
 
     def _store(
         self,
@@ -353,20 +343,12 @@ class _Emitter:
         axis: Axis,
         values: dict[tuple[int, int], Value],
     ) -> None:
-        n = self._index(store.access)
-        value, dtype = self._value(store.node, lanes, values), store.access.buffer.type.dtype
-        self._write(value, pointers[n], dtype, axis.strides[n])
-
-    def _write(self, value: Value, pointer: Value, dtype: np.dtype[Any], stride: int) -> None:
-        mask = self._mask(value.lanes)
-        if stride == 1 and mask:
-            byte = self.f.convert("zext", value, "i8") if dtype.kind == "b" else value
-            self.f.masked_store(byte, pointer, mask, dtype)
-        elif stride == 1 or value.lanes == 1:
-            self.f.store(value, pointer, dtype)
+        n, type = self._index(store.access), store.access.buffer.type
+        value, dtype = self._value(store.node, lanes, values), type.dtype
+        if axis.strides[n] == 1 and self._mask(lanes) and type in self.read:
+            write_in_pieces(self.f, value, pointers[n], dtype, self.count)
         else:
-            for lane in range(self.count or value.lanes):
-                self.f.store(self.f.lane(value, lane), self.f.at(pointer, lane * stride, dtype), dtype)
+            self._write(value, pointers[n], dtype, axis.strides[n])
 
     # ---- folds
 

@@ -15,8 +15,7 @@ from ..core.types import Type
 from .kernels import Buffer, Kernel
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector
-LONG = 1024  # bytes of a line beside which a wait at its end is short
-WORTH = 2**17  # bytes of an array that is written over another one
+WORTH = 2**17  # bytes of an array, or more, for whose place kernels change their order
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ def _written_over(kernels: Sequence[Kernel], lives: dict[Buffer, tuple[int, int]
             b for b in dict.fromkeys(kernel.reads()) if b in lives and lives[b][0] < when == lives[b][1]
         ]
         for target in dict.fromkeys(kernel.writes()):
-            if target not in lives or lives[target][0] != when or not worth_writing_over(target):
+            if target not in lives or lives[target][0] != when:
                 continue
             for source in ending:
                 if source.type == target.type and kernel.in_step(source, target):
@@ -132,10 +131,5 @@ def _written_over(kernels: Sequence[Kernel], lives: dict[Buffer, tuple[int, int]
 
 
 def worth_writing_over(buffer: Buffer) -> bool:
-    """Tell whether a temporary buffer is large, and of whole cache lines or long ones.
-
-    Where a line of the array ends within a vector, the next load waits for the masked store before it.
-    """
-    row = buffer.type.shape[-1] if buffer.type.shape else 1
-    size = row * buffer.type.dtype.itemsize
-    return buffer.home == "work" and buffer.bytes >= WORTH and (size % ALIGNMENT == 0 or size >= LONG)
+    """Tell whether a temporary buffer is so large that other kernels wait for the one that writes over it."""
+    return buffer.home == "work" and buffer.bytes >= WORTH

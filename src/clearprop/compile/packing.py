@@ -13,6 +13,7 @@ import numpy as np
 from .target import Target
 from .text import SUFFIXES, Function, Module, Value, memory_type
 
+AHEAD = 128  # bytes of a column that are asked for ahead
 ARGUMENTS = (
     ("ptr", "S"),  # S[0, 0]
     ("i64", "down"),  # elements from row to row of S
@@ -31,6 +32,7 @@ def panel(
     *,
     turned: bool,
     even: bool,
+    far: bool = False,
 ) -> str:
     """Write a function that makes a panel, unless the module has it, and return its name.
 
@@ -42,13 +44,44 @@ def panel(
         The columns of S are contiguous (down = 1); a panel then has room for K rounded up to a whole vector.
     even : bool
         The rows of S are contiguous (along = 1). If neither, any strides do.
+    far : bool
+        No near cache has S. If it is turned, what comes next of each column is asked for.
     """
-    kind = "turned" if turned else "even" if even else "gathered"
+    kind = "turned_far" if turned and far else "turned" if turned else "even" if even else "gathered"
     name = f"panel_{SUFFIXES[memory_type(dtype)]}_{kind}_{columns}_{width}"
     if name in module.functions:
         return name
     f = Function(module, name, ARGUMENTS)
-    {"turned": _turn, "even": _copy, "gathered": _gather}[kind](f, target, dtype, columns, width)
+    if turned:
+        _turn(f, target, dtype, columns, width, far)
+    else:
+        (_copy if even else _gather)(f, target, dtype, columns, width)
+    f.finish()
+    return name
+
+
+def panels(
+    module: Module, target: Target, dtype: np.dtype[np.floating], width: int, count: int, apart: int
+) -> str:
+    """Write a function that makes whole panels side by side, `apart` elements from one to the next; return its name.
+
+    It is called as that of `panel`, for contiguous rows of S. It reads each row of all panels at once: memory far
+    away comes sooner if neighbours are asked for together.
+    """
+    name = f"panels_{SUFFIXES[memory_type(dtype)]}_{width}_{count}_{apart}"
+    if name in module.functions:
+        return name
+    f, lanes = Function(module, name, ARGUMENTS), target.lanes(dtype.itemsize)
+
+    def row(_: Value, now: list[Value]) -> list[Value]:
+        source, to = now
+        for i in range(count):
+            for first, length in pieces(width, lanes):
+                value = f.load(f.at(source, i * width + first, dtype), dtype, length)
+                f.store(value, f.at(to, i * apart + first, dtype), dtype)
+        return [f.at(source, Value("%down", "i64"), dtype), f.at(to, width, dtype)]
+
+    f.loop(0, Value("%K", "i64"), 1, [Value("%S", "ptr"), Value("%D", "ptr")], row)
     f.finish()
     return name
 
@@ -182,28 +215,29 @@ def _gather(f: Function, target: Target, dtype: np.dtype[np.floating], columns: 
     f.loop(0, Value("%K", "i64"), 1, [Value("%S", "ptr"), Value("%D", "ptr")], row)
 
 
-def _turn(f: Function, target: Target, dtype: np.dtype[np.floating], columns: int, width: int) -> None:
+def _turn(
+    f: Function, target: Target, dtype: np.dtype[np.floating], columns: int, width: int, far: bool
+) -> None:
+    """Go along as many columns of S as a vector has lanes, then along the next ones: memory likes few streams."""
     lanes, count = target.lanes(dtype.itemsize), Value("%K", "i64")
-    squares = [
-        (first, _square(f.module, target, dtype, min(lanes, columns - first)))
-        for first in range(0, columns, lanes)
-    ]
+    for first in range(0, columns, lanes):
+        square = _square(f.module, target, dtype, min(lanes, columns - first), far)
+        start = f.at(Value("%S", "ptr"), f.integer("mul", Value("%along", "i64"), first), dtype)
+        to = f.at(Value("%D", "ptr"), first, dtype)
 
-    def body(k: Value, _: list[Value]) -> list[Value]:
-        left = f.integer("sub", count, k)
-        row = f.at(Value("%D", "ptr"), f.integer("mul", k, width), dtype)
-        for first, square in squares:
-            start = f.at(Value("%S", "ptr"), f.integer("mul", Value("%along", "i64"), first), dtype)
-            source, to = f.at(start, k, dtype), f.at(row, first, dtype)
-            f.do(f"call void @{square}({source}, i64 %along, {left}, {to}, i64 {width})")
-        return []
+        def body(
+            k: Value, _: list[Value], square: str = square, start: Value = start, to: Value = to
+        ) -> list[Value]:
+            place, left = f.at(to, f.integer("mul", k, width), dtype), f.integer("sub", count, k)
+            f.do(f"call void @{square}({f.at(start, k, dtype)}, i64 %along, {left}, {place}, i64 {width})")
+            return []
 
-    f.loop(0, count, lanes, [], body)
+        f.loop(0, count, lanes, [], body)
 
 
-def _square(module: Module, target: Target, dtype: np.dtype[np.floating], columns: int) -> str:
+def _square(module: Module, target: Target, dtype: np.dtype[np.floating], columns: int, far: bool) -> str:
     """Write ``D[k, j] = S[j, k]`` for a square of vectors of which `columns` and K exist; others become 0."""
-    name = f"square_{SUFFIXES[memory_type(dtype)]}_{columns}"
+    name = f"square_{SUFFIXES[memory_type(dtype)]}_{columns}{'_far' * far}"
     if name in module.functions:
         return name
     f = Function(module, name, [("ptr", "S"), ("i64", "along"), ("i64", "K"), ("ptr", "D"), ("i64", "width")])
@@ -214,6 +248,8 @@ def _square(module: Module, target: Target, dtype: np.dtype[np.floating], column
     rows, place = [], Value("%S", "ptr")
     for i in range(columns):
         place = f.at(place, step, dtype) if i else place
+        if far:
+            f.prefetch(f.at(place, AHEAD // dtype.itemsize, dtype))
         rows.append(f.masked_load(place, mask, dtype))
     rows += [zero] * (lanes - columns)
     for i, value in enumerate(transposed(f, rows, 16 // dtype.itemsize)):

@@ -6,38 +6,63 @@ A large product is cut into blocks of tiles and panels that a team shares; of ma
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from typing import Protocol
 
 import numpy as np
 
-from ..core.dataclass import dataclass
 from .blocking import Layout as Strides
-from .cutting import Blocks, loop_time, panel_cut, product_cut, product_time, wanted
+from .cutting import (
+    Blocks,
+    Groups,
+    arrives_within,
+    loop_time,
+    panel_cut,
+    product_cut,
+    product_time,
+    wanted,
+)
+from .deep import deep_parts, emit_deep
 from .epilogue import BATCH, Epilogue
-from .frame import EXTRA, NUMBER, TABLE, WHO, Frame, chunk_function
+from .frame import EXTRA, NUMBER, TABLE, WHO, Frame, Memory, chunk_function
 from .gemm import Product, product
-from .kernels import Access, Contraction
+from .kernels import Access, Buffer, Contraction
 from .loops import begin_folds, emit_loop
 from .microkernel import multiply_add
+from .outer import emit_outer, suits
+from .owning import updates
 from .registers import Corner
 from .target import Target
 from .text import Function, Value, value_type
 from .vocabulary import compute
 
+
+class Arriving(Protocol):
+    """Rows that stand elsewhere until they are asked for."""
+
+    @property
+    def time(self) -> float:
+        """About how many microseconds it takes to copy all."""
+
+    def part(self, frame: Frame, first: Value, last: Value) -> None:
+        """Write the copying of some of them."""
+
+
 TINY = 32  # multiply-adds that are written out
 
 
-@dataclass(frozen=True)
-class Memory:
-    """Bytes that a kernel needs while it runs: for all threads together, for each of them, and whether it is cut."""
+def emit_product(
+    frame: Frame,
+    target: Target,
+    kernel: Contraction,
+    name: str,
+    rows: Arriving | None = None,
+    owned: Collection[Buffer] = (),
+) -> Memory:
+    """Write a product into a kernel's function, and beside it what the function calls; threads own rows of `owned`.
 
-    shared: int = 0
-    own: int = 0
-    cut: bool = False
-
-
-def emit_product(frame: Frame, target: Target, kernel: Contraction, name: str) -> Memory:
-    """Write a product into a kernel's function, and beside it what the function calls."""
+    Rows of A that are still to arrive may be copied by whoever reads them: if that is what makes both worth sharing.
+    """
     count = math.prod(kernel.output.layout.shape[:-2])
     _find(frame, kernel)
     if not kernel.tiled:
@@ -45,11 +70,20 @@ def emit_product(frame: Frame, target: Target, kernel: Contraction, name: str) -
         return Memory()
     if count * _terms(kernel) <= TINY:
         return _unrolled(frame, target, kernel)
+    if suits(target, kernel):
+        return emit_outer(frame, target, kernel, name)
+    if (parts := deep_parts(target, kernel, owned)) > 1:
+        return emit_deep(frame, target, kernel, name, parts)
     made, time = _written(frame, target, kernel, name)
     folds = kernel.loop is not None and bool(kernel.loop.folds)
+    least = 1 if updates(kernel).isdisjoint(owned) else 2
     if kernel.loop and folds:
         begin_folds(frame.f, target, kernel.loop, frame.address)
-    blocks = None if kernel.apart else product_cut(made, time / made.rounds, rows=not folds)
+    blocks = None if kernel.apart else product_cut(made, time / made.rounds, not folds, least)
+    if rows and arrives_within(time, rows.time):
+        both = product_cut(made, time + rows.time, not folds, least)
+        if both is not None and _by_rows(made, both):
+            return _shared(frame, kernel, made, both, count, rows)
     if blocks is not None:
         return _shared(frame, kernel, made, blocks, count)
     chunks = min(wanted(time * count), count)
@@ -93,11 +127,13 @@ def _written(frame: Frame, target: Target, kernel: Contraction, name: str) -> tu
     shape = (a.shape[-2], b.shape[-1], a.shape[-1])
     left, right, result = (Strides(layout.strides[-2], layout.strides[-1]) for layout in (a, b, c))
     dtype = kernel.output.buffer.type.dtype
-    time = product_time(target, dtype.itemsize, *shape)
-    if kernel.loop:
-        time += loop_time(target, kernel.loop)
     through = _through(frame, target, kernel)
     made = product(frame.f.module, name, target, dtype, shape, left, right, result, through)
+    lanes, (m, n, k) = target.lanes(dtype.itemsize), shape
+    whole = (math.ceil(m / lanes) * lanes, n) if made.turned else (m, math.ceil(n / lanes) * lanes)
+    time = product_time(target, dtype.itemsize, *whole, k)
+    if kernel.loop:
+        time += loop_time(target, kernel.loop)
     return made, time
 
 
@@ -184,17 +220,74 @@ def _spread(frame: Frame, kernel: Contraction, made: Product, count: int, step: 
     return Memory(0, own, True)
 
 
-def _shared(frame: Frame, kernel: Contraction, made: Product, blocks: Blocks, count: int) -> Memory:
+def _bounds(
+    f: Function, made: Product, cut: Blocks | Groups, left: Value, right: Value
+) -> tuple[Value, Value, Value, Value]:
+    """Return the first tile of the chunk with this number, the one after its last, and its panels likewise.
+
+    Blocks are of a round with the panels from `left` to `right`; of groups there is one round only.
+    """
+    if isinstance(cut, Groups):
+        begin, end = (_begin(f, cut, number) for number in (NUMBER, f.integer("add", NUMBER, 1)))
+        first = f.integer("mul", f.integer("udiv", begin, cut.panels), cut.tiles)
+        left = f.integer("urem", begin, cut.panels)
+        right = f.integer("add", left, f.integer("sub", end, begin))
+        return first, f.integer("add", first, cut.tiles), left, right
+    across, down = (f.integer(index, NUMBER, cut.across) for index in ("urem", "udiv"))
+    first, last = _part(f, across, made.together, cut.across)
+    start, stop = (f.call("llvm.smin", f.integer("add", left, p), right) for p in (first, last))
+    return *_part(f, down, made.tiles, cut.down), start, stop
+
+
+def _begin(f: Function, cut: Groups, number: Value) -> Value:
+    """Return the first panel of a group: those at the ends are large, those between them small."""
+    start, stop = cut.between
+    onward = f.integer("mul", f.integer("sub", number, cut.ends), cut.small)
+    inside = f.call("llvm.smin", f.integer("add", onward, start), Value(str(stop), "i64"))
+    front = f.call("llvm.smin", f.integer("mul", number, cut.large), inside) if cut.ends else inside
+    back = f.integer("mul", f.integer("sub", number, cut.chunks), cut.large)
+    return f.call("llvm.smax", front, f.integer("add", back, cut.parts * cut.panels))
+
+
+def _by_rows(made: Product, cut: Blocks | Groups) -> bool:
+    """Whether each chunk is of all columns of some rows, and nothing of A is copied before."""
+    if isinstance(cut, Groups):
+        alone = made.turned and cut.parts == 1 and not made.work_bytes
+    else:
+        alone = cut.down == 1 and not made.work_bytes if made.turned else cut.across == 1
+    return alone and made.rounds == 1
+
+
+def _first_row(f: Function, made: Product, index: Value) -> Value:
+    """Return the row of C with which a tile begins, or a panel of what is turned; the last one's end too."""
+    if made.turned:
+        return f.integer("mul", index, made.width)
+    tall, *short = made.rows
+    first = f.integer("mul", f.call("llvm.smin", index, Value(str(tall.stop), "i64")), tall.height)
+    if not short:
+        return first
+    beyond = f.call("llvm.smax", f.integer("sub", index, tall.stop), Value("0", "i64"))
+    return f.integer("add", first, f.integer("mul", beyond, short[0].height))
+
+
+def _shared(
+    frame: Frame,
+    kernel: Contraction,
+    made: Product,
+    cut: Blocks | Groups,
+    count: int,
+    rows: Arriving | None = None,
+) -> Memory:
     """Share out blocks of each product, after its panels."""
     f, chunk = frame.f, chunk_function(frame.f.module, f"{made.name}_chunk")
     inside = frame.within(chunk)
     own = chunk.integer("add", chunk.integer("mul", WHO, made.scratch_bytes), made.work_bytes)
     i, first, end = _round(chunk, made, EXTRA)
-    top = chunk.integer("mul", chunk.integer("udiv", NUMBER, blocks.across), blocks.tiles)
-    aside = chunk.integer("mul", chunk.integer("urem", NUMBER, blocks.across), blocks.panels)
-    left = chunk.integer("add", aside, first)
-    right = chunk.call("llvm.smin", chunk.integer("add", left, blocks.panels), end)
-    bounds = (top, chunk.integer("add", top, blocks.tiles), left, right)
+    bounds = _bounds(chunk, made, cut, first, end)
+    height = kernel.output.layout.shape[-2]
+    if rows:
+        first, last = (_first_row(chunk, made, b) for b in (bounds[2:] if made.turned else bounds[:2]))
+        rows.part(inside, first, chunk.call("llvm.smin", last, Value(str(height), "i64")))
     matrices = _Matrices(inside, kernel, i)
     _call(chunk, made.slice, *matrices.all, inside.scratch(), inside.scratch(own), TABLE, i, *bounds)
     chunk.finish()
@@ -207,12 +300,23 @@ def _shared(frame: Frame, kernel: Contraction, made: Product, blocks: Blocks, co
         copy([*operands[:2], start], number, left, right)
 
         def alone() -> None:
+            if rows:
+                rows.part(frame, Value("0", "i64"), Value(str(height), "i64"))
             _call(f, made.slice, *operands, start, rest, TABLE, i, 0, made.tiles, left, right)
 
-        frame.share(chunk.name, blocks.chunks, alone, number)
+        frame.share(chunk.name, cut.chunks, alone, number)
 
     _each(f, count * made.rounds, one)
-    return Memory(made.work_bytes, made.scratch_bytes, True)
+    return Memory(made.work_bytes, made.scratch_bytes, True, rows is not None)
+
+
+def _part(f: Function, number: Value, whole: int, parts: int) -> tuple[Value, Value]:
+    """Return where one of so many parts of a whole begins and ends; they differ by 1 at most."""
+    first, last = (
+        f.integer("udiv", f.integer("mul", end, whole), parts)
+        for end in (number, f.integer("add", number, 1))
+    )
+    return first, last
 
 
 def _round(f: Function, made: Product, number: Value) -> tuple[Value, Value, Value]:
@@ -228,15 +332,21 @@ def _copying(
     """Return what writes the copying of a round's panels, from the operands; shared out if there are enough."""
     cut = panel_cut(made)
 
+    def pieces(left: Value, right: Value) -> tuple[Value, Value]:
+        if made.pieces == made.together:
+            return left, right
+        return Value("0", "i64"), Value(str(made.pieces), "i64")
+
     def whole(operands: list[Value], left: Value, right: Value) -> None:
         if made.work_bytes:
-            _call(frame.f, made.pack, *operands, left, right)
+            _call(frame.f, made.pack, *operands, *pieces(left, right))
 
     if cut is None:
         return lambda operands, number, left, right: whole(operands, left, right)
     chunk = chunk_function(frame.f.module, f"{made.name}_copy")
     inside = frame.within(chunk)
-    i, first, end = _round(chunk, made, EXTRA)
+    i, *panels = _round(chunk, made, EXTRA)
+    first, end = pieces(*panels)
     left = chunk.integer("add", first, chunk.integer("mul", NUMBER, cut.step))
     right = chunk.call("llvm.smin", chunk.integer("add", left, cut.step), end)
     _call(chunk, made.pack, *_Matrices(inside, kernel, i).all[:2], inside.scratch(), left, right)

@@ -22,10 +22,10 @@ from .cache import Code, find, keep
 from .calls import Call
 from .constants import Constants, made_again, numbered
 from .engine import Native, assemble, making
-from .frame import Frame, Places
+from .frame import Frame, Memory, Places
 from .identity import digest, recorded
 from .in_place import in_place
-from .kernels import FAILED, Buffer, Kernel, ends
+from .kernels import FAILED, Buffer, Contraction, Kernel, ends
 from .memory import NOWHERE, block, plan
 from .parts import parts
 from .target import Target, chosen
@@ -33,7 +33,7 @@ from .team import ALONE, Members, borrow
 from .text import Function, Module, Value
 
 if TYPE_CHECKING:
-    from .products import Memory
+    from .products import Arriving
     from .schedule import Schedule
 
 I64 = np.dtype(np.int64)
@@ -55,6 +55,7 @@ class Program:
         self.inputs, self.outputs = ends(graph)
         self._donated = donated
         self.extent, self.cut = NOWHERE, False  # what its text makes of it, known when that is written
+        self.later: set[Buffer] = set()  # inputs whose rows a kernel copies where it reads them; likewise
         self.shared: list[dict[str, int]] = []  # of each kernel, what `Frame.share` notes; likewise
 
     # ---- what code that was kept is called without
@@ -109,6 +110,12 @@ class Program:
         self._finish(module)
         return module
 
+    @cached_property
+    def _owned(self) -> set[Buffer]:
+        from .owning import owned_rows
+
+        return owned_rows(self.target, self.schedule.kernels)
+
     @property
     def text(self) -> str:
         """All of it."""
@@ -131,11 +138,17 @@ class Program:
 
         f = Function(module, f"kernel{number}", [("ptr", "table")])
         frame = Frame(f, self.places, self.tops[number])
-        memory = emit_kernel(frame, self.target, kernel, f"product{number}")
+        arriving = self._arriving(kernel) if isinstance(kernel, Contraction) else None
+        memory = emit_kernel(frame, self.target, kernel, f"product{number}", arriving, self._owned)
+        if isinstance(kernel, Contraction) and memory.arrived:
+            self.later.add(kernel.inputs[0].buffer)
         self._need(memory, frame.free)
         f.finish()
         self.shared.append(frame.shared)
         return f.name
+
+    def _arriving(self, kernel: Contraction) -> Arriving | None:
+        """Return rows that a product may copy where it reads them; nothing here."""
 
     def _need(self, memory: Memory, start: int = 0) -> None:
         """Note what memory a kernel needs, from where on."""

@@ -14,6 +14,9 @@ LIGHT = 20  # simple functions of a vector at most: heavier loops are written on
 Corner = Callable[[Access], Value]
 """From an access over the index space of C to the address of its element at the tile's first place."""
 
+Known = dict[tuple[int, int, int, int], Value]
+"""Values of nodes, by the node's id, row, vector and number of lanes."""
+
 
 def fits(loop: Loop) -> bool:
     """Whether a loop is light, and reads and writes along the rows of C."""
@@ -36,6 +39,8 @@ class Registers:
     mask : Value or None
         Lanes of a row's last vector that exist; None if all do.
     corner : Corner
+    known : mapping
+        What `settle` has returned for the same loop, in the same function.
     """
 
     def __init__(
@@ -47,14 +52,16 @@ class Registers:
         sums: Sequence[Sequence[Value]],
         mask: Value | None,
         corner: Corner,
+        known: Known | None = None,
     ) -> None:
         self.f, self.target, self.loop, self.mask = f, target, loop, mask
         self.rows, self.vectors, self.lanes = len(sums), len(sums[0]), sums[0][0].lanes
         self.loads = [n for n in loop.nodes if isinstance(n, Load) and n is not source]
         self.moving = [self._moving(source, axis) for axis in (-2, -1)]
-        self.known = {
+        self.known: Known = {
             (id(source), i, j, self.lanes): value for i, row in enumerate(sums) for j, value in enumerate(row)
         }
+        self.known |= known or {}
         accesses = [n.access for n in self.loads] + [e.access for e in loop.ends]
         self.corners = {id(access): corner(access) for access in accesses}
 
@@ -62,6 +69,15 @@ class Registers:
         """Return the nodes whose values change along an axis of C."""
         read = [n for n in self.loads if n.access.layout.strides[axis] != 0]
         return self.loop.depending([source, *read])
+
+    def settle(self) -> Known:
+        """Compute the nodes whose values are the same everywhere, and return these."""
+        moving = set[int].union(*self.moving)
+        still = [n for n in self.loop.nodes if id(n) not in moving and not isinstance(n, Number)]
+        for node in still:
+            self._value(node, 0, 0, self.lanes)
+        ids = {id(n) for n in still}
+        return {key: value for key, value in self.known.items() if key[0] in ids}
 
     def write(self) -> None:
         """Write the loop.

@@ -15,10 +15,12 @@ import numpy as np
 
 from ..core.dataclass import dataclass
 from ..core.graph import Graph
+from ..core.lowering import contiguous
 from ..core.types import type_of
-from .frame import STATUS, Frame
+from .frame import STATUS, Frame, Memory
 from .given import fitted, rows_fitted
 from .in_place import in_place
+from .kernels import Buffer, Contraction
 from .memory import aligned, block, empty, parts
 from .program import Program
 from .rows import Rows, description
@@ -77,13 +79,11 @@ class Repeat(Program):
         """Write ``repeat(table, rows, data, records, steps)``."""
         arguments = [("ptr", "table"), ("ptr", "rows"), ("ptr", "data"), ("ptr", "records"), ("i64", "steps")]
         f = Function(module, "repeat", arguments, internal=False)
-        from .products import Memory
-
-        inputs, outputs = self.inputs, self.outputs
+        inputs, outputs = self.schedule.inputs, self.schedule.outputs  # as its kernels know them
         streamed = inputs[self.roles.carried :]
-        copying = [Rows(module, f"rows{i}", buffer) for i, buffer in enumerate(streamed)]
+        copying = [self._rows(buffer) for buffer in streamed]
         for each in copying:
-            each.write()
+            each.write(module)
         rows, data, records = (Value(f"%{name}", "ptr") for name in ("rows", "data", "records"))
         batch = streamed[0].type.shape[0]
         sources = [self._entry(f, data, i) for i in range(len(streamed))]
@@ -94,6 +94,9 @@ class Repeat(Program):
             numbers = f.at(rows, f.integer("mul", s, batch), I64)
             left = f.integer("mul", f.integer("sub", Value("%steps", "i64"), s), batch)
             for rows_of, source in zip(copying, sources, strict=True):
+                if rows_of.batch in self.later:
+                    rows_of.announce(Frame(f, self.places), source, numbers, left)
+                    continue
                 to = self._slot(f, self.slot(rows_of.batch))
                 if rows_of.call(Frame(f, self.places), source, numbers, left, to):
                     self._need(Memory(cut=True))
@@ -110,6 +113,18 @@ class Repeat(Program):
         (done,) = f.repeat([Value("0", "i64")], step)
         f.store(done, f.at(self._slot(f, STATUS), DONE, I64), I64)
         f.finish()
+
+    def _rows(self, buffer: Buffer) -> Rows:
+        return Rows(self.target, f"rows{buffer.slot}", buffer)
+
+    def _arriving(self, kernel: Contraction) -> Rows | None:
+        """Return the rows that a product reads first, and as they are."""
+        left = kernel.inputs[0]
+        first = next(k for k in self.schedule.kernels if left.buffer in k.reads())
+        whole = len(left.layout.shape) == 2 and left.layout == contiguous(left.buffer.type.shape)
+        once = kernel.reads().count(left.buffer) == 1
+        streamed = left.buffer in self.schedule.inputs[self.roles.carried :]
+        return self._rows(left.buffer) if streamed and whole and first is kernel and once else None
 
     def _unless_failed(self, f: Function, more: Value) -> Value:
         """Return whether there is more to do: not after a result that must be finite and is not."""
@@ -211,7 +226,7 @@ class Repeating:
             "repeat", ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64
         )
         with step.members() as members:
-            status = np.array([0, members.address, 0, 0, 0], np.int64)
+            status = np.array([0, members.address, *[0] * 6], np.int64)
             arrays = [
                 status,
                 self._work(members.size),

@@ -13,16 +13,23 @@ import numpy as np
 
 from ..core.dataclass import dataclass
 from ..core.types import Type
-from .frame import EXTRA, NUMBER, Frame, chunk_function
+from .frame import EXTRA, NUMBER, STATUS, Frame, chunk_function
 from .kernels import Buffer
+from .target import Target
 from .text import Function, Module, Value
 
 Array = np.ndarray[Any, Any]
 
 I64 = np.dtype(np.int64)
 ADDRESS, STRIDE, PACKED, FIRST = range(4)  # places in a description
+ARRIVING = (
+    5  # where in the status stand the description, the numbers and how many, of rows still to be copied
+)
 NEXT = 64 * 1024  # bytes of a mini-batch, at most, that memory is asked for a step ahead
 AHEAD = 8 * 1024  # bytes that it is asked ahead in a larger one
+LONG = 1024  # bytes of a row that is copied vector by vector, at most
+TOGETHER = 8  # vectors that are read before any is written
+BYTE = np.dtype(np.uint8)
 LINE = 64  # bytes of a cache line
 FAR = 1e4  # bytes in a microsecond, from main memory
 GIVEN = [("ptr", "found"), ("ptr", "numbers"), ("i64", "left"), ("ptr", "to")]
@@ -48,7 +55,7 @@ class Rows:
     on, and where the batch is: ``copy`` a first and a last row beside, ``chunk`` finds them in memory.
     """
 
-    module: Module
+    target: Target
     name: str
     batch: Buffer
 
@@ -62,9 +69,9 @@ class Rows:
         """Bytes of a row."""
         return self.batch.bytes // self.count
 
-    def write(self) -> None:
-        """Write the functions."""
-        f = Function(self.module, self.name, [*GIVEN, ("i64", "first"), ("i64", "last")])
+    def write(self, module: Module) -> None:
+        """Write the function that copies."""
+        f = Function(module, self.name, [*GIVEN, ("i64", "first"), ("i64", "last")])
         row = Type(self.batch.type.shape[1:], self.batch.type.dtype)
 
         def fact(place: int, element: str = "i64") -> Value:
@@ -86,7 +93,7 @@ class Rows:
             f.loop(Value("%first", "i64"), Value("%last", "i64"), 1, [], one)
 
         def in_one_piece() -> None:
-            each(lambda source, place: f.copy_bytes(place, source, self.size), True)
+            each(lambda source, place: self._copy(f, place, source), True)
 
         def scattered() -> None:
             each(lambda source, place: _elements(f, source, place, row, strides), False)
@@ -94,6 +101,20 @@ class Rows:
         f.when(f.make(f"icmp ne {whole}, 0", "i1"), in_one_piece)
         f.when(f.make(f"icmp eq {whole}, 0", "i1"), scattered)
         f.finish()
+
+    def _copy(self, f: Function, to: Value, source: Value) -> None:
+        """Write the copying of a row in vectors; the last one may overlap the one before."""
+        width = self.target.vector_bytes
+        if self.size < width or self.size > LONG:
+            f.copy_bytes(to, source, self.size)
+            return
+        places = [*range(0, self.size - width + 1, width)]
+        if self.size % width:
+            places.append(self.size - width)
+        for some in range(0, len(places), TOGETHER):
+            read = [f.load(f.at(source, i, BYTE), BYTE, width) for i in places[some : some + TOGETHER]]
+            for i, value in zip(places[some : some + TOGETHER], read, strict=True):
+                f.store(value, f.at(to, i, BYTE), BYTE)
 
     def _soon(self, f: Function, r: Value) -> Value:
         """Return the row to ask memory for: of the next step, or some rows on in a large batch."""
@@ -105,7 +126,32 @@ class Rows:
             f.prefetch(_moved(f, source, i))
             return []
 
+        if self.size <= LONG:
+            for i in range(0, self.size, LINE):
+                f.prefetch(f.at(source, i, BYTE))
+            return
         f.loop(0, self.size, LINE, [], line)
+
+    @property
+    def time(self) -> float:
+        """About how many microseconds it takes to copy all."""
+        return self.batch.bytes / FAR
+
+    def announce(self, frame: Frame, found: Value, numbers: Value, left: Value) -> None:
+        """Write that whoever reads the rows finds them so."""
+        status = frame.slot(STATUS)
+        for i, value in enumerate((found, numbers, left)):
+            frame.f.do(f"store {value}, {frame.f.at(status, ARRIVING + i, I64)}, align 8")
+
+    def part(self, frame: Frame, first: Value, last: Value) -> None:
+        """Write the copying of some rows, which have been announced."""
+        f, status = frame.f, frame.slot(STATUS)
+        arguments = [
+            f.make(f"load {kind}, {f.at(status, ARRIVING + i, I64)}, align 8", kind)
+            for i, (kind, _) in enumerate(GIVEN[:-1])
+        ]
+        to = frame.slot(frame.places.slot(self.batch))
+        f.do(f"call void @{self.name}({', '.join(map(str, (*arguments, to, first, last)))})")
 
     def call(self, frame: Frame, found: Value, numbers: Value, left: Value, to: Value) -> bool:
         """Write the copying of a batch; return whether it is shared out."""
@@ -120,13 +166,13 @@ class Rows:
         room = f.room(len(GIVEN))
         for i, value in enumerate(arguments):
             f.do(f"store {value}, {f.at(room, i, I64)}, align 8")
-        name = self._chunk(-(-self.count // chunks))
+        name = self._chunk(f.module, -(-self.count // chunks))
         frame.share(name, chunks, lambda: f.do(whole), f.make(f"ptrtoint {room} to i64", "i64"))
         return True
 
-    def _chunk(self, step: int) -> str:
+    def _chunk(self, module: Module, step: int) -> str:
         """Write the function for some rows, which finds its arguments in memory."""
-        f = chunk_function(self.module, f"{self.name}_chunk")
+        f = chunk_function(module, f"{self.name}_chunk")
         room = f.make(f"inttoptr {EXTRA} to ptr", "ptr")
         arguments = [
             f.make(f"load {kind}, {f.at(room, i, I64)}, align 8", kind) for i, (kind, _) in enumerate(GIVEN)

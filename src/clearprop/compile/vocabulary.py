@@ -153,6 +153,11 @@ def refused(
 
 
 LONG = 15  # cycles of a vector in a function that is not simple
+CHAINED = (
+    error_function.__name__,
+    exponential.__name__,
+    logarithm.__name__,
+)  # where each step waits for the last
 SIMPLE = (arithmetic.__name__, lanes.__name__)  # where those are written that take a cycle or so
 
 
@@ -160,6 +165,11 @@ def weight(name: str) -> int:
     """Return about how many cycles a function takes."""
     written = getattr(FUNCTIONS.get(name), "__module__", arithmetic.__name__)
     return 1 if written in SIMPLE else LONG
+
+
+def chained(name: str) -> bool:
+    """Return whether a function is a long chain of steps, so that several vectors of it are best computed at once."""
+    return getattr(FUNCTIONS.get(name), "__module__", "") in CHAINED
 
 
 def compute(

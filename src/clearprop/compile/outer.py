@@ -1,0 +1,306 @@
+"""Products of few terms: sums of outer products, written as a loop over the memory of C as if it were one row.
+
+Vectors go on from the end of a row to the beginning of the next, so none is partly outside, and no store of some lanes
+holds up the next load. Such a vector takes the elements of A of both rows, and its columns from copies of B's rows in
+which the first columns follow the last.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..core.dataclass import dataclass
+from .cutting import outer_cut
+from .frame import NUMBER, WHO, Frame, Memory, chunk_function
+from .kernels import Access, Contraction, Load, Loop, Store
+from .microkernel import multiply_add
+from .registers import Corner, Known, Registers
+from .target import Target
+from .text import Function, Value, value_type
+
+FEW = 4  # terms, at most,
+SEVERAL = 8  # or so many where
+SECOND = 2**20  # bytes or more are walked: what comes from beyond the second cache is best read in a row
+COPIES = 20 * 1024  # bytes of copies at most, so that the first cache has room for the rest,
+OFTEN = 4  # and rows, at least, for each
+MANY = 8  # vectors that are written one after the other instead of in a loop, at most
+UNIT = 64  # bytes to which copies are aligned
+
+ARGUMENTS = [("ptr", "table"), ("ptr", "scratch"), ("i64", "first"), ("i64", "last")]
+
+
+def suits(target: Target, kernel: Contraction) -> bool:
+    """Whether a product has few terms, and its loop goes through C's memory step by step.
+
+    Each term is read again for each vector: they are few if they are not more than what is read and written anyway.
+    """
+    shape, loop, terms = kernel.output.layout.shape, kernel.loop, kernel.inputs[0].layout.shape[-1]
+    lanes = target.lanes(kernel.output.buffer.type.dtype.itemsize)
+    if len(shape) != 2 or shape[1] < lanes or lanes < shape[1] < 2 * lanes:
+        return False
+    if loop is None:
+        return terms == 1 and _flat(kernel.output)
+    read = [n.access for n in loop.nodes if isinstance(n, Load) and n is not kernel.sums]
+    walked = [a for a in (*read, *(s.access for s in loop.stores)) if _flat(a)]
+    far = sum(b.bytes for b in {a.buffer for a in walked}) > SECOND
+    known = all(_flat(a) or _still(a) or _repeated(a) for a in read)
+    suited = known and not loop.folds and all(_flat(s.access) for s in loop.stores)
+    return suited and terms <= (min(SEVERAL, 3 * len(walked)) if far else min(FEW, len(walked)))
+
+
+def _flat(access: Access) -> bool:
+    """Whether an array is walked without gaps."""
+    rows, columns = access.layout.shape
+    return access.layout.strides[1] == 1 and (rows == 1 or access.layout.strides[0] == columns)
+
+
+def _still(access: Access) -> bool:
+    return access.layout.strides == (0, 0)
+
+
+def _repeated(access: Access) -> bool:
+    """Whether every row of an array is the same."""
+    return access.layout.strides == (0, 1) and access.layout.shape[0] > 1
+
+
+def emit_outer(frame: Frame, target: Target, kernel: Contraction, name: str) -> Memory:
+    """Write such a product into a kernel's function, and beside it what the function calls."""
+    f = frame.f
+    part = Function(f.module, name, ARGUMENTS)
+    writer = _Outer(frame.within(part), target, kernel)
+    writer.write()
+    part.finish()
+    rows, own = writer.m, writer.bytes
+    cut = outer_cut(target, kernel, writer.period)
+
+    def whole() -> None:
+        f.do(f"call void @{name}(ptr %table, {frame.scratch()}, i64 0, i64 {rows})")
+
+    if cut is None:
+        whole()
+        return Memory(own=own)
+    chunk = chunk_function(f.module, f"{name}_chunk")
+    first = chunk.integer("mul", NUMBER, cut.step)
+    last = chunk.call("llvm.smin", chunk.integer("add", first, cut.step), Value(str(rows), "i64"))
+    scratch = frame.within(chunk).scratch(chunk.integer("mul", WHO, own))
+    chunk.do(f"call void @{name}(ptr %table, {scratch}, {first}, {last})")
+    chunk.finish()
+    frame.share(chunk.name, cut.chunks, whole)
+    return Memory(0, own, True)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row that can be read from any column on: `step` elements further for each column."""
+
+    place: Value
+    dtype: np.dtype[Any]
+    step: int
+
+    def at(self, f: Function, column: Value | int) -> Value:
+        """Return where it begins for a column."""
+        if isinstance(column, int):
+            return f.at(self.place, column * self.step, self.dtype)
+        return f.at(self.place, f.integer("mul", column, self.step), self.dtype)
+
+
+@dataclass(frozen=True)
+class Here:
+    """Addresses from which vectors are counted: of B's rows, and of the loop's arrays by their accesses' ids."""
+
+    terms: Sequence[Value]
+    places: Mapping[int, Value]
+
+
+class _Outer:
+    """Writes the loop over some rows."""
+
+    def __init__(self, frame: Frame, target: Target, kernel: Contraction) -> None:
+        self.f, self.frame, self.target = frame.f, frame, target
+        self.a, self.b = kernel.inputs
+        self.dtype = kernel.output.buffer.type.dtype
+        (self.m, self.n), self.k = kernel.output.layout.shape, self.a.layout.shape[1]
+        self.itemsize, self.lanes = self.dtype.itemsize, target.lanes(self.dtype.itemsize)
+        self.source = kernel.sums or Load(kernel.output)
+        store = Store(self.source, kernel.output)
+        self.loop = kernel.loop or Loop((self.m, self.n), [self.source], [store])
+        self.bytes = 0  # of copies
+
+    @property
+    def wraps(self) -> bool:
+        """Whether vectors go on into the next row."""
+        return self.n % self.lanes != 0
+
+    @property
+    def period(self) -> int:
+        """Rows that are a number of whole vectors."""
+        return self.lanes // math.gcd(self.n, self.lanes)
+
+    def write(self) -> None:
+        f, first, last = self.f, Value("%first", "i64"), Value("%last", "i64")
+        read = [n.access for n in self.loop.nodes if isinstance(n, Load) and n is not self.source]
+        self.arrays = [*read, *(store.access for store in self.loop.stores)]
+        self.places = {
+            id(a): f.at(self.frame.address(a), a.layout.offset, a.buffer.type.dtype) for a in self.arrays
+        }
+        down, along = self.b.layout.strides
+        rows = f.at(self.frame.address(self.b), self.b.layout.offset, self.dtype)
+        self.terms = [self.line(f.at(rows, t * down, self.dtype), along, self.dtype) for t in range(self.k)]
+        self.repeated = {
+            id(a): self.line(self.places[id(a)], 1, a.buffer.type.dtype) for a in self.arrays if _repeated(a)
+        }
+        zero = f.constant(0, value_type(self.dtype), self.lanes)
+        self.still = self.registers(zero, {}, lambda access: self.places[id(access)]).settle()
+        begin = [f.integer("mul", first, self.n), Value("0", "i64"), *self.factors(first)]
+        place, column, *factors = f.loop(first, f.integer("sub", last, 1), 1, begin, self.row)
+        self.whole(self.here(place, column), f.integer("sub", self.n - self.lanes + 1, column), factors)
+        if rest := self.m * self.n % self.lanes:
+            end = f.compare("icmp eq", last, Value(str(self.m), "i64"))
+            f.when(end, lambda: self.end(rest))
+
+    # ---- operands
+
+    @cached_property
+    def shifted(self) -> bool:
+        """Whether there is a copy of B's rows for each column that a vector may begin a row of C with.
+
+        Then no load of it crosses cache lines.
+        """
+        lines = self.k + sum(map(_repeated, self.arrays))
+        return (
+            self.period * lines * self.width * self.itemsize <= COPIES
+            and self.m >= OFTEN * self.period * lines
+        )
+
+    @property
+    def width(self) -> int:
+        """Elements of a copy: a row, a vector of the first columns again, and what the last vector reads beyond."""
+        return -(-(self.n + 2 * self.lanes) // self.lanes) * self.lanes
+
+    def line(self, source: Value, along: int, dtype: np.dtype[Any]) -> Line:
+        """Write what is needed to read a row from any column on: copies with the first columns behind the last."""
+        if not self.wraps and along == 1:
+            return Line(source, dtype, 1)
+        f, size, width = self.f, dtype.itemsize, self.lanes if along == 1 else 1
+        to = f.at(Value("%scratch", "ptr"), self.bytes, np.dtype(np.uint8))
+
+        def some(j: Value | int, _: Sequence[Value]) -> list[Value]:
+            place = f.at(source, j if along == 1 or isinstance(j, int) else f.integer("mul", j, along), dtype)
+            f.store(f.load(place, dtype, width), f.at(to, j, dtype), dtype)
+            return []
+
+        f.loop(0, self.n // width * width, width, [], some)
+        if self.n % width:
+            some(self.n - width, [])
+        f.store(f.load(to, dtype, self.lanes), f.at(to, self.n, dtype), dtype)
+        copies = self.period if self.shifted else 1
+        self.bytes += self.width * copies * size
+        if copies == 1:
+            return Line(to, dtype, 1)
+        step = self.lanes // self.period
+
+        def copy(c: Value, _: Sequence[Value]) -> list[Value]:
+            begin = f.at(to, f.integer("mul", c, step), dtype)
+            end = f.at(to, f.integer("mul", c, self.width), dtype)
+
+            def vector(j: Value, _: Sequence[Value]) -> list[Value]:
+                f.store(f.load(f.at(begin, j, dtype), dtype, self.lanes), f.at(end, j, dtype), dtype)
+                return []
+
+            f.loop(0, self.n + self.lanes, self.lanes, [], vector)
+            return []
+
+        f.loop(1, copies, 1, [], copy)
+        return Line(to, dtype, self.width // step)
+
+    def factors(self, i: Value) -> list[Value]:
+        """Return a row of A, each element in a vector."""
+        f, (down, along) = self.f, self.a.layout.strides
+        row = f.at(self.frame.address(self.a), f.integer("mul", i, down), self.dtype)
+        places = (f.at(row, self.a.layout.offset + t * along, self.dtype) for t in range(self.k))
+        return [f.spread(f.load(place, self.dtype), self.lanes) for place in places]
+
+    def here(self, place: Value | int, column: Value | int) -> Here:
+        """Return where everything is for a place in C's memory and its column: B's rows, and the loop's arrays."""
+        f = self.f
+        places = {
+            key: base if _still(a) else f.at(base, place, a.buffer.type.dtype)
+            for a in self.arrays
+            for key, base in ((id(a), self.places[id(a)]),)
+        }
+        lines = {key: line.at(f, column) for key, line in self.repeated.items()}
+        return Here([line.at(f, column) for line in self.terms], places | lines)
+
+    # ---- the loop
+
+    def row(self, i: Value, now: Sequence[Value]) -> list[Value]:
+        """Write a row from column `now[1]` on, with what goes on into the next one."""
+        f, lanes, (place, column, *factors) = self.f, self.lanes, now
+        following, here = self.factors(f.integer("add", i, 1)), self.here(place, column)
+        if not self.wraps:
+            self.whole(here, self.n, factors)
+            return [f.integer("add", place, self.n), column, *following]
+        sure = (self.n - lanes) // lanes * lanes
+        self.whole(here, sure, factors)
+        left = f.integer("sub", self.n, column)
+
+        def over(at: int) -> list[Value]:
+            mask = f.first(f.integer("sub", left, at), lanes)
+            both = [f.select(mask, x, y) for x, y in zip(factors, following, strict=True)]
+            self.piece(here, at, both)
+            return [f.integer("add", place, at + lanes), f.integer("sub", at + lanes, left)]
+
+        reached = over(sure)
+        more = f.compare("icmp slt", reached[1], Value("0", "i64"))
+        return [*f.replace(more, reached, lambda: over(sure + lanes)), *following]
+
+    def whole(self, here: Here, count: Value | int, factors: Sequence[Value]) -> None:
+        """Write so many elements of a row, in whole vectors."""
+
+        def one(at: Value | int, _: Sequence[Value]) -> list[Value]:
+            self.piece(here, at, factors)
+            return []
+
+        if isinstance(count, Value) or count > MANY * self.lanes:
+            self.f.loop(0, count, self.lanes, [], one)
+        else:
+            for at in range(0, count, self.lanes):
+                one(at, [])
+
+    def end(self, rest: int) -> None:
+        """Write the last elements, which are no whole vector."""
+        f, factors = self.f, self.factors(Value(str(self.m - 1), "i64"))
+        here, at = self.here((self.m - 1) * self.n, 0), self.n - rest
+        if self.target.vector_bytes >= UNIT:  # loads and stores some lanes as fast as all
+            bits = ", ".join(f"i1 {'true' if lane < rest else 'false'}" for lane in range(self.lanes))
+            self.piece(here, at, factors, Value(f"<{bits}>", "i1", self.lanes))
+            return
+        singles = [f.lane(x, 0) for x in factors]
+
+        def one(j: Value, _: Sequence[Value]) -> list[Value]:
+            self.piece(here, j, singles)
+            return []
+
+        f.loop(at, self.n, 1, [], one)
+
+    def piece(self, here: Here, at: Value | int, factors: Sequence[Value], mask: Value | None = None) -> None:
+        """Write the sums of some elements of C and what becomes of them."""
+        f = self.f
+        total = f.like(0, factors[0])
+        for factor, row in zip(factors, here.terms, strict=True):
+            terms = f.load(f.at(row, at, self.dtype), self.dtype, factor.lanes)
+            total = multiply_add(f, self.target, factor, terms, total)
+
+        def corner(access: Access) -> Value:
+            place = here.places[id(access)]
+            return place if _still(access) else f.at(place, at, access.buffer.type.dtype)
+
+        self.registers(total, self.still, corner, mask).write()
+
+    def registers(self, total: Value, known: Known, corner: Corner, mask: Value | None = None) -> Registers:
+        return Registers(self.f, self.target, self.loop, self.source, [[total]], mask, corner, known)

@@ -1,0 +1,50 @@
+"""Which arrays threads own by rows: weights that a product of few rows reads and an update writes, in the same parts.
+
+Each part then stays in the second cache of the processor whose thread reads and writes it, and even small work is
+worth sharing out. Where one thread reads what two have written, both wait for lines from each other's caches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .cutting import CACHED, SHALLOW, WORTH, WORTH_OWNING, loop_time, outer_cut, product_time
+from .kernels import Buffer, Contraction, Kernel
+from .outer import suits
+from .target import Target
+
+
+def owned_rows(target: Target, kernels: Iterable[Kernel]) -> set[Buffer]:
+    """Return the arrays whose rows threads own."""
+    products = [
+        k for k in kernels if isinstance(k, Contraction) and k.tiled and len(k.output.layout.shape) == 2
+    ]
+    read = {
+        k.inputs[1].buffer
+        for k in products
+        if k.output.layout.shape[0] <= SHALLOW and k.inputs[1].buffer.bytes <= CACHED
+    }
+    found: set[Buffer] = set()
+    for kernel in products:
+        updated = updates(kernel)
+        if updated and _worth(target, kernel, bool(updated & read)):
+            found |= updated
+    return found
+
+
+def updates(kernel: Contraction) -> set[Buffer]:
+    """Return the arrays from outside, as large as a product's result, that its loop reads."""
+    if kernel.loop is None:
+        return set()
+    size = kernel.output.buffer.type.size
+    return {b for b in kernel.loop.reads() if b.type.size == size and b.home == "input"}
+
+
+def _worth(target: Target, kernel: Contraction, owned: bool) -> bool:
+    """Whether it is worth it to share out an update."""
+    if suits(target, kernel):
+        return outer_cut(target, kernel, 1) is not None
+    assert kernel.loop is not None
+    (m, n), k = kernel.output.layout.shape, kernel.inputs[0].layout.shape[1]
+    time = product_time(target, kernel.output.buffer.type.dtype.itemsize, m, n, k)
+    return time + loop_time(target, kernel.loop) >= (2 * WORTH_OWNING if owned else WORTH)
