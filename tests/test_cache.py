@@ -50,6 +50,7 @@ def made(monkeypatch):
     texts, assemble = [], program.assemble
 
     def counting(programs, target):
+        programs = list(programs)
         texts.extend(programs)
         return assemble(programs, target)
 
@@ -64,8 +65,21 @@ def right(tested=None):
     return True
 
 
+def names_key(file, stems):
+    """Tell whether a file holds no code, but the key of some: what a graph was compiled to."""
+    return file.is_file() and file.read_bytes()[-40:].decode("latin-1") in stems
+
+
 def files(place):
-    return sorted(place.iterdir()) if place.is_dir() else []
+    """The files of code."""
+    found = sorted(place.iterdir()) if place.is_dir() else []
+    stems = {file.stem for file in found}
+    return [file for file in found if not names_key(file, stems)]
+
+
+def known(place):
+    """The files that say what graphs were compiled to."""
+    return sorted(set(place.iterdir()) - set(files(place)))
 
 
 # ---- hits
@@ -77,6 +91,7 @@ def test_equal_code_is_made_once(place, made):
     again([X])
     assert len(made) == 1
     assert "module" not in vars(again), "the text was written, though the code was there"
+    assert "schedule" not in vars(again), "it was scheduled, though the graph was known"
     assert [f.suffix for f in files(place)] == [".object"]
 
 
@@ -102,7 +117,7 @@ from clearprop.core.trace import trace
 from clearprop.core.types import Type
 
 texts, assemble = [], program.assemble
-program.assemble = lambda programs, target: texts.extend(programs) or assemble(programs, target)
+program.assemble = lambda programs, target: assemble([texts.append(p) or p for p in programs], target)
 x = np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4)
 for factor in map(float, sys.argv[1:]):
     graph = trace(lambda x: [np.tanh(x) * factor, x @ x.T], [Type((3, 4), np.float32)])[0].owning_constants()
@@ -183,6 +198,26 @@ def test_a_damaged_file_is_made_again(place, made, kind):
     assert file.read_bytes() == good
     assert right()
     assert len(made) == 2
+
+
+@pytest.mark.parametrize("kind", [kind for kind in DAMAGE if kind != "another object"])  # it holds none
+def test_what_a_graph_was_compiled_to_is_found_anew_where_its_file_is_damaged(place, made, kind):
+    assert right()
+    (file,) = known(place)
+    good = file.read_bytes()
+    file.write_bytes(DAMAGE[kind](good))
+    assert right()
+    assert len(made) == 1, "the code was there"
+    assert file.read_bytes() == good
+
+
+def test_code_that_is_gone_is_made_again(place, made):
+    assert right()
+    (file,) = files(place)
+    file.unlink()
+    assert right()
+    assert len(made) == 2
+    assert files(place) == [file]
 
 
 def test_a_file_of_another_name_is_not_that_code(place, made):
@@ -412,6 +447,81 @@ def test_values_of_constants_are_no_part_of_the_key():
 
     assert Program(with_constant(X))._digest() == Program(with_constant(X + 1))._digest()
     assert Program(with_constant(X))._digest() != Program(with_constant(np.ones_like(X)))._digest()
+
+
+TABLE = np.array([[5.0, 1.0], [2.0, 4.0]], np.float32)
+HOLDING = {
+    "none": lambda x: x + 1,
+    "numbers": lambda x: x * np.full((3, 4), 2.5, np.float32) + 1,
+    "an array": lambda x: x * X + X[:1],
+    "one array twice": lambda x: (x @ X.T) @ X + X,
+    "a number in memory": lambda x: x @ np.full((4, 4), 0.5, np.float32),
+    "rows that repeat": lambda x: x @ np.broadcast_to(X[:1].T, (4, 4)),
+    "one that counts": lambda x: x[np.arange(3), np.array([2, 0, 1])],
+    "one that is turned": lambda x: np.concatenate([x[:2, :2] @ TABLE.T, TABLE]),
+}
+
+
+@pytest.mark.parametrize("kind", HOLDING)
+def test_arrays_of_a_known_graph_are_those_of_the_graph(place, kind):
+    def held():
+        return Program(trace(lambda x: [HOLDING[kind](x)], [Type((3, 4), np.float32)])[0].owning_constants())
+
+    (first,) = held()([X])
+    again = held()
+    (second,) = again([X])
+    assert "schedule" not in vars(again)
+    assert second.tobytes() == first.tobytes()
+    np.testing.assert_allclose(second, HOLDING[kind](X), rtol=1e-5)
+
+
+def test_large_arrays_leave_a_graph_unknown(place, made):
+    for factor in (1, 2):
+        many = np.arange(40_000, dtype=np.float32).reshape(10_000, 4) * factor
+        graph = trace(lambda x, many=many: [many @ x.T], [Type((3, 4), np.float32)])[0].owning_constants()
+        np.testing.assert_allclose(Program(graph)([X])[0], many @ X.T, rtol=1e-4, atol=1e-2)
+    assert len(made) == 1, "values are no part of the code"
+    assert known(place) == []
+
+
+def test_a_known_step_knows_what_is_held_twice(place):
+    step = trace(lambda a, b, x: [a @ a, b + 1, np.sum(x)], [*[Type((2, 2), "f4")] * 2, Type((5,), "f4")])[0]
+    first, again = (Repeat(step, Roles(2, (2,))) for _ in range(2))
+    program.make([first], first.target)
+    program.make([again], again.target)
+    assert "schedule" not in vars(again)
+    assert list(again.swapped) == list(first.swapped) != []
+
+
+def test_graphs_that_differ_have_other_digests():
+    def of(function, dtype=np.float32):
+        return identity.recorded(trace(lambda x: [function(x)], [Type((3, 4), dtype)])[0])
+
+    functions = [np.tanh, np.exp, lambda x: x + 1, lambda x: x + 2, lambda x: x + X, lambda x: x + X[:1]]
+    functions += [
+        lambda x: np.sum(x, axis=0),
+        lambda x: np.sum(x, axis=1),
+        lambda x: x[:, ::2],
+        lambda x: x[:, 1::2],
+    ]
+    functions += [lambda x: x - np.sum(x), lambda x: np.sum(x) - x, lambda x: x[:, ::-1], lambda x: x]
+    digests = [of(f) for f in functions] + [of(np.tanh, np.float64)]
+    assert None not in digests
+    assert len(set(digests)) == len(digests)
+    assert digests == [of(f) for f in functions] + [of(np.tanh, np.float64)]
+
+
+def test_an_operation_from_elsewhere_has_no_digest():
+    rule = replace(reshaping().lowering, rule=lambda layout, shape: layout.reshaped(shape))
+    foreign = replace(reshaping(), lowering=rule)
+    graph = trace(lambda x: [foreign(x, shape=(12,))], [Type((3, 4), np.float32)])[0]
+    assert identity.recorded(graph) is None
+    np.testing.assert_array_equal(Program(graph)([X])[0], X.ravel())
+
+
+def reshaping():
+    (eqn,) = trace(lambda x: [np.reshape(x, (12,))], [Type((3, 4), np.float32)])[0].eqns
+    return eqn.primitive
 
 
 def test_the_compiler_is_a_part_of_the_key(monkeypatch):

@@ -24,7 +24,7 @@ from clearprop.cli.problem import Shares, digits_problem
 from clearprop.cli.results import baseline
 from clearprop.core.primitive import Derivative, Primitive
 from clearprop.data import TableMapping, digits, read_csv
-from clearprop.data.digits import PIXELS
+from clearprop.data.digit_images import PIXELS
 from clearprop.ops.declare import PRIMITIVES
 from clearprop.train.run import Run, load
 

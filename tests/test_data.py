@@ -14,7 +14,7 @@ import clearprop as cp
 from clearprop.core.errors import DataError, FileError, ShapeError
 from clearprop.data import Standardizer, TableMapping, digits, read_csv, split
 from clearprop.data.csv_file import parse_csv
-from clearprop.data.digits import PIXELS, digits_mapping
+from clearprop.data.digit_images import PIXELS, digits_mapping
 from clearprop.data.preprocessing import task_of
 from clearprop.data.table import Table
 from clearprop.train.run import Run, load

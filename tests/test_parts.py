@@ -1,6 +1,7 @@
 """A program's code made in parts, side by side: the same numbers, and every error is heard."""
 
 import re
+import sys
 import threading
 
 import numpy as np
@@ -87,7 +88,39 @@ def test_an_error_in_one_part_is_raised(n, place, threads):
     texts[place] = "define nonsense"
     with pytest.raises(RuntimeError, match="parsing error"):
         assemble([texts], chosen())
-    assert not [t for t in threading.enumerate() if "(work)" in t.name], "somebody is left at work"
+    assert not [t for t in threading.enumerate() if "(_help)" in t.name], "somebody is left at work"
+
+
+def test_one_is_made_while_the_next_is_written(threads, monkeypatch):
+    threads(2)
+    real, done = engine._object, threading.Event()
+    monkeypatch.setattr(engine, "_object", lambda text, target: (real(text, target), done.set())[0])
+    text = "define void @f() {\n ret void\n}"
+
+    def written():
+        yield [text]
+        assert done.wait(20), "nobody makes the first one"
+        yield [text, text]
+
+    one, two = assemble(written(), chosen())
+    assert two == 2 * one
+
+
+def test_where_writing_fails_nobody_is_left_and_turns_are_as_before(threads):
+    threads(2)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(0.003)
+
+    def written():
+        yield ["define void @f() {\n ret void\n}"]
+        raise KeyError("the second")
+
+    with pytest.raises(KeyError, match="the second"):
+        assemble(written(), chosen())
+    after = sys.getswitchinterval()
+    sys.setswitchinterval(before)
+    assert after == pytest.approx(0.003)
+    assert not [t for t in threading.enumerate() if "(_help)" in t.name], "somebody is left at work"
 
 
 def test_without_threads_to_have_all_is_made_here(threads, monkeypatch):
@@ -104,7 +137,13 @@ def test_without_threads_to_have_all_is_made_here(threads, monkeypatch):
 
 def test_both_sizes_of_a_mini_batch_are_made_together(monkeypatch):
     made, real = [], program.assemble
-    monkeypatch.setattr(program, "assemble", lambda given, t: made.append(len(given)) or real(given, t))
+
+    def counting(given, target):
+        programs = list(given)
+        made.append(len(programs))
+        return real(programs, target)
+
+    monkeypatch.setattr(program, "assemble", counting)
     y = np.sum(X, axis=1, keepdims=True)
     model = cp.nn.Dense(33, 1, rng=0)
     for batch, expected in ((16, [2]), (20, [1]), (64, [1])):

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ..core.dataclass import dataclass
 from ..core.errors import DataError, SettingError
 from ..data import TableMapping, digits, read_csv, split
 from ..data.copies import lines_through
-from ..data.digits import digits_mapping
+from ..data.digit_images import digits_mapping
 from ..data.preprocessing import CLASSIFICATION
 from ..data.table import CellError, CopyError, Table, listed
 from ..ops.random import fold_in, key

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from ..core.dataclass import dataclass
 from .blocking import Panels, Plan
 from .heights import Rows
 from .text import Function, Value

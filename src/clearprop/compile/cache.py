@@ -15,9 +15,9 @@ import struct
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
+from ..core.dataclass import dataclass
 from ..core.errors import SettingError
 from .memory import NOWHERE, Extent
 
@@ -26,7 +26,7 @@ DEFAULT_MB = 256
 OFF = "off"
 SUFFIX, ASIDE = ".object", ".writing"
 ABANDONED = 3600  # seconds after which a file that was being written is a dead process's
-HEADER, FACTS, PART = struct.Struct("<16s32s"), struct.Struct("<qq"), struct.Struct("<qq")
+HEADER, FACTS, PART = struct.Struct("<16s32s"), struct.Struct("<qqq"), struct.Struct("<qq")
 MARK = b"clearprop object"
 
 
@@ -41,11 +41,14 @@ class Code:
         Of its temporary memory.
     cut : bool
         Whether there is anything to share out.
+    notes : tuple of int
+        What else its program has to know.
     """
 
     object: bytes
     extent: Extent = NOWHERE
     cut: bool = False
+    notes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -126,9 +129,10 @@ def keep(key: str | None, code: Code) -> None:
 
 def _packed(key: str, code: Code) -> bytes:
     """Return the content of a file."""
-    parts = code.extent.parts
-    facts = FACTS.pack(code.cut, len(parts))
-    content = b"".join((facts, *(PART.pack(*part) for part in parts), code.object))
+    parts, notes = code.extent.parts, code.notes
+    facts = FACTS.pack(code.cut, len(parts), len(notes))
+    noted = struct.pack(f"<{len(notes)}q", *notes)
+    content = b"".join((facts, *(PART.pack(*part) for part in parts), noted, code.object))
     return HEADER.pack(MARK, _checksum(key, content)) + content
 
 
@@ -141,9 +145,11 @@ def _unpacked(key: str, content: bytes) -> Code | None:
     head, rest = content[: HEADER.size], content[HEADER.size :]
     if head != HEADER.pack(MARK, _checksum(key, rest)):
         return None
-    cut, count = FACTS.unpack_from(rest)
+    cut, count, noted = FACTS.unpack_from(rest)
     end = FACTS.size + count * PART.size
-    return Code(rest[end:], Extent(tuple(PART.iter_unpack(rest[FACTS.size : end]))), bool(cut))
+    extent = Extent(tuple(PART.iter_unpack(rest[FACTS.size : end])))
+    notes = struct.unpack_from(f"<{noted}q", rest, end)
+    return Code(rest[end + 8 * noted :], extent, bool(cut), notes)
 
 
 def _read(path: Path, key: str) -> Code | None:

@@ -14,7 +14,6 @@ import numpy as np
 from .frame import FIRST, STATUS, WORK, Places
 from .given import fitted, writable
 from .kernels import FAILED, TEAM, Buffer
-from .schedule import Schedule
 
 SMALL = 16_384  # bytes up to which an array is copied
 
@@ -29,8 +28,9 @@ class Call:
 
     Parameters
     ----------
-    schedule : Schedule
     places : Places
+    inputs, outputs : sequences of Buffer
+    constants : sequence of (Buffer, array)
     reused : pairs of int
         Inputs by number, each with the output that may be written where it stands.
     work : array of bytes
@@ -41,24 +41,26 @@ class Call:
 
     def __init__(
         self,
-        schedule: Schedule,
         places: Places,
+        inputs: Sequence[Buffer],
+        outputs: Sequence[Buffer],
+        constants: Sequence[tuple[Buffer, np.ndarray[Any, Any]]],
         reused: Sequence[tuple[int, int]],
         work: np.ndarray[Any, Any],
         size: int,
     ) -> None:
         self.size = size
-        self._kept = [work, *(array for _, array in schedule.constants)]
+        self._kept = [work, *(array for _, array in constants)]
         self._status = (ctypes.c_int64 * 4)()
-        count = FIRST + len(schedule.inputs) + len(schedule.outputs) + len(schedule.constants)
+        count = FIRST + len(inputs) + len(outputs) + len(constants)
         self._table = (ctypes.c_void_p * count)()
         self._table[STATUS], self._table[WORK] = ctypes.addressof(self._status), address(work)
         self._where = ctypes.addressof(self._table)
-        for buffer, array in schedule.constants:
+        for buffer, array in constants:
             self._table[places.slot(buffer)] = address(array)
-        self._over = {places.slot(schedule.outputs[j]): places.slot(schedule.inputs[i]) for i, j in reused}
-        self._inputs = [self._place(places.slot(buffer), buffer) for buffer in schedule.inputs]
-        self._outputs = [self._place(places.slot(buffer), buffer) for buffer in schedule.outputs]
+        self._over = {places.slot(outputs[j]): places.slot(inputs[i]) for i, j in reused}
+        self._inputs = [self._place(places.slot(buffer), buffer) for buffer in inputs]
+        self._outputs = [self._place(places.slot(buffer), buffer) for buffer in outputs]
 
     def _place(self, slot: int, buffer: Buffer) -> tuple[int, Buffer, np.ndarray[Any, Any] | None]:
         """Return a slot, its buffer, and the memory that stands there in every call if it is small.

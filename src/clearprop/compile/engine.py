@@ -11,10 +11,11 @@ import os
 import struct
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..core.check import VERIFY
+from .side_by_side import SideBySide
 from .target import Target, chosen
 from .threads import get_threads
 
@@ -54,51 +55,25 @@ def machine(target: Target) -> Any:
     return kind.create_target_machine(features=target.features, opt=2, reloc="pic", codemodel="default")
 
 
-def assemble(programs: Sequence[Sequence[str]], target: Target) -> list[bytes]:
+def assemble(programs: Iterable[Sequence[str]], target: Target) -> list[bytes]:
     """Return the machine code of programs, to be linked; all their parts are made side by side.
 
     Parameters
     ----------
-    programs : sequence of sequences of str
-        The parts of each, modules of LLVM text that call each other.
+    programs : iterable of sequences of str
+        The parts of each, modules of LLVM text that call each other. While the next one is written, those of the
+        ones before are made.
     target : Target
     """
-    with making:
+    with making, SideBySide(lambda text: _object(text, target), get_threads()) as made:
         _ready()
-        made = iter(_side_by_side([text for parts in programs for text in parts], target))
-        return [_packed([next(made) for _ in parts]) for parts in programs]
-
-
-def _side_by_side(texts: Sequence[str], target: Target) -> list[bytes]:
-    """Return the object of each text; as many are made at a time as there are threads."""
-    objects: dict[int, bytes] = {}
-    waiting = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-    errors: list[BaseException] = []
-
-    def work() -> None:
-        while waiting and not errors:
-            try:
-                i = waiting.pop()  # the longest of those that are left
-                objects[i] = _object(texts[i], target)
-            except BaseException as error:
-                errors.append(error)
-
-    helpers = [threading.Thread(target=work, daemon=True) for _ in range(min(get_threads(), len(texts)) - 1)]
-    started = []
-    try:
-        for helper in helpers:
-            helper.start()
-            started.append(helper)
-    except RuntimeError:  # the system gives no more threads, or Python is about to end
-        pass
-    try:
-        work()
-    finally:
-        for helper in started:
-            helper.join()
-    for error in errors:
-        raise error
-    return [objects[i] for i in range(len(texts))]
+        counts = []
+        for texts in programs:
+            counts.append(len(texts))
+            for text in texts:
+                made.add(text)
+        objects = iter(made.objects())
+        return [_packed([next(objects) for _ in range(count)]) for count in counts]
 
 
 def _object(text: str, target: Target) -> bytes:

@@ -1,7 +1,8 @@
 """What machine code depends on, as one digest: equal digests, equal code.
 
-The kernels are walked, not the graph: they hold all that the text is written from, and nothing else, so that
-graphs which differ in names or in the values of their constants share their code.
+The kernels are walked: they hold all that the text is written from, and nothing else, so that graphs which differ
+in names or in the values of their constants share their code. A graph has a digest of its own, by which the one
+of its kernels is known without scheduling it.
 """
 
 from __future__ import annotations
@@ -15,11 +16,16 @@ from typing import Any
 import numpy as np
 
 from .._version import __version__
+from ..core.graph import Atom, Graph, Var
+from ..core.primitive import Primitive
+from ..core.types import Type
 from .kernels import Buffer
 from .sources import DIGEST_BYTES, sources
 
 PLAIN = {str, bool, int, float, type(None)}  # whose repr tells them apart, to the last bit
 WHOLE = {int}
+LARGEST = 2**16  # bytes of a constant that a graph's digest holds
+PACKAGE = __name__.partition(".")[0]
 
 
 class Unknown(Exception):  # never an error to users: the code is made without a cache
@@ -36,8 +42,22 @@ def digest(*values: Any) -> str | None:
         walk.walk(values)
     except Unknown:
         return None
-    words = "\0".join(walk.words)
-    return hashlib.blake2b(f"{compiler()}\0{words}".encode(), digest_size=DIGEST_BYTES).hexdigest()
+    return _digest(walk.words)
+
+
+def recorded(graph: Graph, *settings: Any) -> str | None:
+    """Return a digest of a graph and of settings; None if it has none, as with large constants."""
+    walk = _Walk()
+    try:
+        walk.walk(settings)
+        walk.graph(graph)
+    except Unknown:
+        return None
+    return _digest(walk.words)
+
+
+def _digest(words: list[str]) -> str:
+    return hashlib.blake2b("\0".join([compiler(), *words]).encode(), digest_size=DIGEST_BYTES).hexdigest()
 
 
 @functools.cache
@@ -53,6 +73,21 @@ def compiler() -> str:
 def _fields(kind: Any) -> tuple[str, ...] | None:
     """Return the names of a data class's fields; None for another class."""
     return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else None
+
+
+@functools.cache
+def _operation(primitive: Primitive) -> str:
+    """Return the name of an operation and of all that it is to the compiler."""
+    kind: Any = primitive.lowering
+    words = [primitive.name, type(kind).__name__]
+    for name in _fields(kind.__class__) or ():
+        value = getattr(kind, name)
+        if callable(value):
+            if value.__module__.partition(".")[0] != PACKAGE or "<" in value.__qualname__:
+                raise Unknown(value)  # what it does is not in the files that are looked at
+            value = f"{value.__module__}.{value.__qualname__}"
+        words.append(str(value))
+    return " ".join(words)
 
 
 class _Walk:
@@ -95,6 +130,33 @@ class _Walk:
                 self.walk(part)
         else:
             raise Unknown(value)
+
+    def graph(self, graph: Graph) -> None:
+        """Write a graph: its equations, in which variables are numbers."""
+        numbers = {var: str(n) for n, var in enumerate(graph.inputs)}
+        types: dict[Type, str] = {}
+
+        def word(type: Type) -> str:
+            if type not in types:
+                types[type] = f"{type.dtype.str}{type.shape}"
+            return types[type]
+
+        def read(atom: Atom) -> str:
+            if isinstance(atom, Var):
+                return numbers[atom]
+            compact = atom.compact
+            if compact.nbytes > LARGEST:
+                raise Unknown(atom)
+            return f"{word(atom.type)}{compact.shape}{compact.tobytes().hex()}"
+
+        self.words.append(" ".join(word(var.type) for var in graph.inputs))
+        for eqn in graph.eqns:
+            numbers[eqn.out] = str(len(numbers))
+            inputs = " ".join(map(read, eqn.inputs))
+            self.words.append(f"{_operation(eqn.primitive)} {inputs} {word(eqn.out.type)}")
+            if eqn.params:
+                self.walk(eqn.params)
+        self.words.append(" ".join(map(read, graph.outputs)))
 
     def _note(self, value: Any) -> None:
         self.seen[id(value)] = len(self.seen)

@@ -7,9 +7,12 @@ each element only where it writes the same one, and before it does.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from .kernels import Buffer
-from .schedule import Schedule
+
+if TYPE_CHECKING:
+    from .schedule import Schedule
 
 
 def in_place(schedule: Schedule, pairs: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:

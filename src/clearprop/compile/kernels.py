@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from ..core.graph import Location
+from ..core.dataclass import dataclass, field
+from ..core.graph import Graph, Location
 from ..core.lowering import Layout, Lowering, contiguous
 from ..core.types import Type
 
@@ -38,6 +38,12 @@ class Buffer:
 
     def __repr__(self) -> str:
         return self.name or f"<{self.home} {self.type}>"
+
+
+def ends(graph: Graph) -> tuple[tuple[Buffer, ...], tuple[Buffer, ...]]:
+    """Return memory for a graph's inputs, and for its outputs."""
+    inputs = tuple(Buffer(v.type, "input", i, v.name) for i, v in enumerate(graph.inputs))
+    return inputs, tuple(Buffer(a.type, "output", i) for i, a in enumerate(graph.outputs))
 
 
 @dataclass(frozen=True)

@@ -11,31 +11,31 @@ import gc
 import itertools
 import math
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..core.graph import Graph
 from .cache import Code, find, keep
 from .calls import Call
-from .cut_loops import emit_cut_loop, emit_cut_strips
+from .constants import Constants, made_again, numbered
 from .engine import Native, assemble, making
 from .frame import Frame, Memory, Places
-from .identity import digest
+from .identity import digest, recorded
 from .in_place import in_place
-from .kernels import FAILED, Buffer, Contraction, Kernel, Loop, Special, Strips
+from .kernels import FAILED, Buffer, Contraction, Kernel, ends
 from .memory import NOWHERE, block, plan
-from .owning import owned_rows
 from .parts import parts
-from .products import Arriving, emit_product
-from .schedule import Schedule, schedule
-from .specials import emit_special, scratch_bytes
 from .target import Target, chosen
 from .team import ALONE, Members, borrow
 from .text import Function, Module, Value
+
+if TYPE_CHECKING:
+    from .products import Arriving
+    from .schedule import Schedule
 
 I64 = np.dtype(np.int64)
 
@@ -53,14 +53,50 @@ class Program:
         self._functions: dict[str, Any] = {}
         self._memory = threading.local()
         self._idle: list[Call] = []
-        self.schedule: Schedule = schedule(graph)
-        outputs = range(len(self.schedule.outputs))
-        self.reused = in_place(self.schedule, itertools.product(donated, outputs))
-        self.offsets, self.tops = plan(self.schedule.kernels)
-        self.places = Places(self.offsets, len(self.schedule.inputs), len(self.schedule.outputs))
+        self.inputs, self.outputs = ends(graph)
+        self._donated = donated
         self.extent, self.cut = NOWHERE, False  # what its text makes of it, known when that is written
         self.later: set[Buffer] = set()  # inputs whose rows a kernel copies where it reads them; likewise
         self.shared: list[dict[str, int]] = []  # of each kernel, what `Frame.share` notes; likewise
+
+    # ---- what code that was kept is called without
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        """The graph's kernels."""
+        from .schedule import schedule
+
+        return schedule(self.graph)
+
+    @cached_property
+    def constants(self) -> Constants:
+        """The arrays that the graph itself holds."""
+        return self.schedule.constants
+
+    @cached_property
+    def reused(self) -> tuple[tuple[int, int], ...]:
+        """Donated inputs, each with the output that may be written where it stands."""
+        pairs = itertools.product(self._donated, range(len(self.outputs)))
+        return in_place(self.schedule, pairs) if self._donated else ()
+
+    @cached_property
+    def _planned(self) -> tuple[dict[Buffer, int], list[int]]:
+        return plan(self.schedule.kernels)
+
+    @property
+    def offsets(self) -> dict[Buffer, int]:
+        """The place of each temporary array, in bytes."""
+        return self._planned[0]
+
+    @property
+    def tops(self) -> list[int]:
+        """For each kernel where no temporary array is any more, in bytes."""
+        return self._planned[1]
+
+    @property
+    def places(self) -> Places:
+        """Where everything is."""
+        return Places(self.offsets, len(self.inputs), len(self.outputs))
 
     # ---- text
 
@@ -82,6 +118,8 @@ class Program:
 
     @cached_property
     def _owned(self) -> set[Buffer]:
+        from .owning import owned_rows
+
         return owned_rows(self.target, self.schedule.kernels)
 
     @property
@@ -102,22 +140,15 @@ class Program:
         """Write what else is called from outside; nothing here."""
 
     def _kernel(self, module: Module, number: int, kernel: Kernel) -> str:
+        from .emission import emit_kernel
+
         f = Function(module, f"kernel{number}", [("ptr", "table")])
         top = self.tops[number]
         frame = Frame(f, self.places, top, self.spare + max(self.tops) - top)
-        if isinstance(kernel, Loop):
-            memory = emit_cut_loop(frame, self.target, kernel)
-        elif isinstance(kernel, Strips):
-            memory = emit_cut_strips(frame, self.target, kernel)
-        elif isinstance(kernel, Contraction):
-            arriving = self._arriving(kernel)
-            memory = emit_product(frame, self.target, kernel, f"product{number}", arriving, self._owned)
-            if memory.arrived:
-                self.later.add(kernel.inputs[0].buffer)
-        else:
-            assert isinstance(kernel, Special)
-            memory = Memory(scratch_bytes(kernel))
-            emit_special(f, self.target, kernel, frame.address, frame.scratch())
+        arriving = self._arriving(kernel) if isinstance(kernel, Contraction) else None
+        memory = emit_kernel(frame, self.target, kernel, f"product{number}", arriving, self._owned)
+        if isinstance(kernel, Contraction) and memory.arrived:
+            self.later.add(kernel.inputs[0].buffer)
         self._need(memory, frame.free)
         f.finish()
         self.shared.append(frame.shared)
@@ -137,7 +168,7 @@ class Program:
 
     def slot(self, buffer: Buffer) -> int:
         """Return the place of a buffer's address in the table."""
-        return self.places.slot(buffer)
+        return Places({}, len(self.inputs), len(self.outputs)).slot(buffer)
 
     # ---- calls
 
@@ -147,7 +178,7 @@ class Program:
 
     def _code(self) -> Code:
         if self._made is None:
-            make([self])
+            make([self], self.target)
         assert self._made is not None
         return self._made
 
@@ -156,6 +187,40 @@ class Program:
         made = self.schedule
         parts = (made.kernels, made.inputs, made.outputs, tuple(self.offsets.items()), self.spare)
         return digest(type(self).__qualname__, self._settings(), parts)
+
+    def _notes(self) -> tuple[int, ...]:
+        """Return what calls need of the schedule, to be kept with the code."""
+        return ()
+
+    def _note(self, notes: tuple[int, ...]) -> None:
+        """Take what was kept in place of a schedule."""
+
+    def _find(self) -> bool:
+        """Take the code from the cache, if it is there; its key, where the graph is known there, with no schedule."""
+        self._name = recorded(self.graph, type(self).__qualname__, self._settings())
+        known = find(self._name)
+        if known is not None and (code := find(known.object.decode())) is not None:
+            self._made, count = code, known.notes[0]
+            vars(self)["constants"] = made_again(self.graph, known.notes[1 : count + 1])
+            self._note(known.notes[count + 1 :])
+            return True
+        self._key = self._digest()
+        self._made = find(self._key)
+        if self._made is not None:
+            self._remember()
+        return self._made is not None
+
+    def _keep(self, code: bytes) -> None:
+        """Take the code that has just been made, and keep it."""
+        self._made = Code(code, self.extent, self.cut)
+        keep(self._key, self._made)
+        self._remember()
+
+    def _remember(self) -> None:
+        """Keep the key of the code under the digest of the graph."""
+        constants = numbered(self.graph, self.constants)
+        if self._key is not None and constants is not None:
+            keep(self._name, Code(self._key.encode(), notes=(len(constants), *constants, *self._notes())))
 
     def members(self) -> Members:
         """Return who computes a call, to be entered in a ``with`` statement."""
@@ -195,7 +260,9 @@ class Program:
             call = self._idle.pop()
             if call.size >= size:
                 return call
-        return Call(self.schedule, self.places, self.reused, self._allocated(size), size)
+        places = Places({}, len(self.inputs), len(self.outputs))
+        arrays = (self.inputs, self.outputs, self.constants)
+        return Call(places, *arrays, self.reused, self._allocated(size), size)
 
     def require_success(self, status: np.ndarray[Any, Any]) -> None:
         """Raise what a status says has failed, if anything has."""
@@ -228,18 +295,20 @@ def without_collecting() -> Iterator[None]:
             gc.enable()
 
 
-def make(programs: Sequence[Program]) -> None:
-    """Make the code of programs for one target: from the cache, or all that is not there side by side."""
+def make(programs: Iterable[Program], target: Target) -> None:
+    """Make the code of programs for one target: from the cache, or what is not there side by side.
+
+    One that is in memory already is made while the next one is recorded, scheduled and written.
+    """
     with making:
-        missing = []
-        for program in programs:
-            if program._made is None:
-                key = program._digest()
-                program._made = find(key)
-                if program._made is None:
-                    missing.append((program, key))
-        if missing:
-            objects = assemble([program._parts() for program, _ in missing], missing[0][0].target)
-            for (program, key), made in zip(missing, objects, strict=True):
-                program._made = Code(made, program.extent, program.cut)
-                keep(key, program._made)
+        missing: list[Program] = []
+
+        def texts() -> Iterator[list[str]]:
+            for program in programs:
+                if program._made is None and not program._find():
+                    missing.append(program)
+                    yield program._parts()
+
+        objects = assemble(texts(), target)
+        for program, made in zip(missing, objects, strict=True):
+            program._keep(made)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from ..core.dataclass import dataclass
 from ..core.graph import Graph
 from ..core.lowering import contiguous
 from ..core.types import type_of
@@ -63,9 +63,19 @@ class Repeat(Program):
     def __init__(self, graph: Graph, roles: Roles, target: Target | None = None) -> None:
         self.roles = roles
         super().__init__(graph, target)
-        carried = range(roles.carried)
+
+    @cached_property
+    def swapped(self) -> Sequence[int]:
+        """What is carried on and held twice."""
+        carried = range(self.roles.carried)
         kept = dict(in_place(self.schedule, [(i, i) for i in carried]))
-        self.swapped = [i for i in carried if i not in kept]
+        return [i for i in carried if i not in kept]
+
+    def _notes(self) -> tuple[int, ...]:
+        return tuple(self.swapped)
+
+    def _note(self, notes: tuple[int, ...]) -> None:
+        vars(self)["swapped"] = notes
 
     @cached_property
     def spare(self) -> float:
@@ -90,7 +100,7 @@ class Repeat(Program):
         """Write ``repeat(table, rows, data, records, steps)``."""
         arguments = [("ptr", "table"), ("ptr", "rows"), ("ptr", "data"), ("ptr", "records"), ("i64", "steps")]
         f = Function(module, "repeat", arguments, internal=False)
-        inputs, outputs = self.schedule.inputs, self.schedule.outputs
+        inputs, outputs = self.schedule.inputs, self.schedule.outputs  # as its kernels know them
         streamed = inputs[self.roles.carried :]
         copying = [self._rows(buffer) for buffer in streamed]
         for each in copying:
@@ -141,7 +151,7 @@ class Repeat(Program):
         """Return whether there is more to do: not after a result that must be finite and is not."""
         if self.roles.watched is None:
             return more
-        watched = self.schedule.outputs[self.roles.watched]
+        watched = self.outputs[self.roles.watched]
         value = f.load(self._slot(f, self.slot(watched)), watched.type.dtype)
         zero = f.binary("fsub", value, value)  # of NaN and infinities NaN
         return f.binary("and", more, f.compare("fcmp ord", zero, zero))
@@ -205,16 +215,16 @@ class Repeating:
 
     def __init__(self, step: Repeat, carried: Carried, data: Sequence[np.ndarray[Any, Any]]) -> None:
         self.step, self.carried = step, carried
-        schedule, n = step.schedule, step.roles.carried
-        carried.now = [fitted(a, b) for a, b in zip(carried.now, schedule.inputs[:n], strict=True)]
-        self.count = len(schedule.inputs) - n
-        self.types = [b.type for b in (*schedule.inputs[n:], *schedule.outputs[n:])]
+        n = step.roles.carried
+        carried.now = [fitted(a, b) for a, b in zip(carried.now, step.inputs[:n], strict=True)]
+        self.count = len(step.inputs) - n
+        self.types = [b.type for b in (*step.inputs[n:], *step.outputs[n:])]
         self.beside = sum(aligned(t.size * t.dtype.itemsize) for t in self.types)
         self.batch: list[np.ndarray[Any, Any]] = []
         self.rest: list[np.ndarray[Any, Any]] = []
-        self.data = [rows_fitted(d, b) for d, b in zip(data, schedule.inputs[n:], strict=True)]
+        self.data = [rows_fitted(d, b) for d, b in zip(data, step.inputs[n:], strict=True)]
         self.described = [description(d) for d in self.data]
-        self.constants = [array for _, array in schedule.constants]
+        self.constants = [array for _, array in step.constants]
 
     def run(self, rows: np.ndarray[Any, Any], steps: int) -> list[np.ndarray[Any, Any]]:
         """Do so many steps, at least one, on these rows of the data; return what is recorded, a row for each step.
@@ -228,7 +238,7 @@ class Repeating:
         """
         step = self.step
         rows = np.require(rows, np.int64, "C")
-        outputs = step.schedule.outputs
+        outputs = step.outputs
         records = [
             np.empty((steps, *outputs[i].type.shape), outputs[i].type.dtype) for i in step.roles.recorded
         ]

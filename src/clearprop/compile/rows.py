@@ -7,13 +7,12 @@ the bytes along each further axis.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ..core.dataclass import dataclass
 from ..core.types import Type
-from .cutting import wanted
 from .frame import EXTRA, NUMBER, STATUS, Frame, chunk_function
 from .kernels import Buffer
 from .target import Target
@@ -156,6 +155,8 @@ class Rows:
 
     def call(self, frame: Frame, found: Value, numbers: Value, left: Value, to: Value) -> bool:
         """Write the copying of a batch; return whether it is shared out."""
+        from .cutting import wanted
+
         f, arguments = frame.f, (found, numbers, left, to)
         whole = f"call void @{self.name}({', '.join(map(str, arguments))}, i64 0, i64 {self.count})"
         chunks = min(wanted(self.batch.bytes / FAR), self.count)

@@ -9,14 +9,15 @@ nothing: they change where a loop reads. A fold is the tail of the loop that com
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from ..core.dataclass import dataclass, field
 from ..core.graph import Atom, Const, Eqn, Graph, Var
 from ..core.lowering import Contract, Fold, Gather, Layout, Map, Place, Scatter, View, contiguous
 from ..core.types import Type
+from .constants import in_memory
 from .fusion import fused
 from .kernels import (
     Access,
@@ -32,6 +33,7 @@ from .kernels import (
     Number,
     Special,
     Store,
+    ends,
 )
 from .long_sums import with_parts
 from .order import ordered
@@ -94,16 +96,13 @@ class _Scheduler:
         self.values: dict[Var, Known] = {}
         self.loads: dict[tuple[int, Buffer, Layout], Load] = {}
         self.constants: dict[int, tuple[Buffer, np.ndarray[Any, Any]]] = {}
-        self.inputs = tuple(Buffer(v.type, "input", i, v.name) for i, v in enumerate(graph.inputs))
+        self.inputs, self.outputs = ends(graph)
         for var, buffer in zip(graph.inputs, self.inputs, strict=True):
             self.values[var] = Known(-1, access=Access(buffer, contiguous(var.type.shape)))
         self.homes: dict[Var, Buffer] = {}  # output buffers of what is computed into them
         self.failures: list[Failure] = []
         self.alone = read_by_one_map(graph)
-        self.outputs: list[Buffer] = []
-        for i, atom in enumerate(graph.outputs):
-            buffer = Buffer(atom.type, "output", i)
-            self.outputs.append(buffer)
+        for atom, buffer in zip(graph.outputs, self.outputs, strict=True):
             self.holds[buffer] = atom
             if isinstance(atom, Var) and atom not in self.homes:
                 self.homes[atom] = buffer
@@ -133,7 +132,7 @@ class _Scheduler:
         constants = tuple(self.constants.values())
         working = [k for k in self.kernels if not isinstance(k, Loop) or k.nodes or k.ends]  # some are empty
         kernels = tuple(ordered(stripped(fused(with_parts(working, self.origins)), constants)))
-        outside = (self.inputs, tuple(self.outputs), constants, tuple(self.failures))
+        outside = (self.inputs, self.outputs, constants, tuple(self.failures))
         return Schedule(kernels, *outside, self.origins, self.holds)
 
     def _draft(self) -> None:
@@ -368,11 +367,10 @@ class _Scheduler:
 
     def _constant(self, atom: Const) -> Access:
         if id(atom) not in self.constants:
-            number = atom.uniform
-            array = atom.compact if number is None else np.asarray(number)
+            array = in_memory(atom)
             buffer = Buffer(Type(array.shape, array.dtype), "constant", len(self.constants))
             self.holds[buffer] = atom
-            self.constants[id(atom)] = (buffer, np.require(array, requirements="C"))
+            self.constants[id(atom)] = (buffer, array)
         buffer, array = self.constants[id(atom)]
         layout = contiguous(array.shape)
         return Access(buffer, layout if array.shape == atom.type.shape else layout.broadcast(atom.type.shape))

@@ -15,6 +15,7 @@ import time
 from .cache import Code, find, keep
 
 DIGEST_BYTES = 20
+FOLDERS = ("core", "compile", "ops")  # what an operation is to the compiler, and what that makes of it
 SETTLED = 2e9  # nanoseconds after which a further change gets another time, on coarse clocks too
 
 
@@ -34,16 +35,13 @@ def sources() -> str:
 
 def _files() -> dict[str, os.stat_result]:
     """Return what the system says of each file, by its path, in order; a program packed into one file may have none."""
-    here = os.path.dirname(os.path.abspath(__file__))
-    lowering = os.path.join(os.path.dirname(here), "core", "lowering.py")
-    try:
-        inside = sorted(name for name in os.listdir(here) if name.endswith(".py"))
-    except OSError:
-        inside = []
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     found = {}
-    for path in (lowering, *(os.path.join(here, name) for name in inside)):
-        with contextlib.suppress(OSError):
-            found[path] = os.stat(path)
+    for folder in FOLDERS:
+        with contextlib.suppress(OSError), os.scandir(os.path.join(package, folder)) as files:
+            for path in sorted(file.path for file in files if file.name.endswith(".py")):
+                with contextlib.suppress(OSError):
+                    found[path] = os.stat(path)
     return found
 
 
@@ -53,7 +51,7 @@ def _facts(status: os.stat_result) -> str:
 
 def _named(path: str) -> tuple[bytes, bytes]:
     with open(path, "rb") as file:
-        return os.path.basename(path).encode(), file.read()
+        return os.path.join(*path.split(os.sep)[-2:]).encode(), file.read()
 
 
 def _digest(parts: list[bytes]) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from ..core.dataclass import dataclass
 from .blocking import Panels, Plan
 from .dot import dot_kernel
 from .epilogue import Epilogue, Sums, called, storing

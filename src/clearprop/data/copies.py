@@ -74,7 +74,7 @@ def _column(x: Numbers, values: Numbers, ends: list[int]) -> int | None:
         values = values.astype(x.dtype, copy=False)
     candidates = np.arange(x.shape[1])
     for count in (_FIRST_LOOK, _SECOND_LOOK):
-        rows = np.unique([*ends, *np.linspace(0, len(x) - 1, min(count, len(x))).astype(int)])
+        rows = np.array([*ends, *np.linspace(0, len(x) - 1, min(count, len(x))).astype(int)])
         candidates = candidates[(x[np.ix_(rows, candidates)] == values[rows, None]).all(axis=0)]
         if not len(candidates):
             return None

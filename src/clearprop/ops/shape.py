@@ -105,10 +105,14 @@ def take_ranges(x: Array, *, ranges: Ranges) -> Array:
     return x[_slices(ranges)]
 
 
+def _ranges_of(result: Layout, types: Sequence[Type], *, ranges: Ranges, shape: Shape) -> list[Layout]:
+    return [result.sliced(ranges)]
+
+
 @linear(
     lambda ct, x, *, ranges, shape: take_ranges(ct, ranges=ranges),
     typed=lambda x, *, ranges, shape: Type(shape, x.dtype),
-    lowering=Place(lambda result, types, *, ranges, shape: [result.sliced(ranges)], zeros=True),
+    lowering=Place(_ranges_of, zeros=True),
 )
 def unslice(x: Array, *, ranges: Ranges, shape: Shape) -> Array:
     """Zeros, with x where slice would read."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -179,10 +179,17 @@ class Native(Stepper):
         """Make the machine code for these sizes of batches, side by side."""
         from ..compile.program import make, without_collecting
         from ..compile.repeat import Repeat
+        from ..compile.target import chosen
+
+        made, target = {}, chosen()
+
+        def repeats() -> Iterator[Repeat]:
+            for size in sorted(sizes, reverse=True):
+                made[size] = Repeat(self.graph(size), self.roles, target)
+                yield made[size]
 
         with without_collecting():
-            made = {size: Repeat(self.graph(size), self.roles) for size in sizes}
-            make(list(made.values()))
+            make(repeats(), target)
         for size, repeat in made.items():
             self.runs[size] = repeat.begin(self.carried, self.data)
 

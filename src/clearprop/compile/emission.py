@@ -1,0 +1,35 @@
+"""A kernel of any kind, written into its function. What writes text is loaded only where there is code to make."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from .cut_loops import emit_cut_loop, emit_cut_strips
+from .frame import Frame, Memory
+from .kernels import Buffer, Contraction, Kernel, Loop, Special, Strips
+from .products import Arriving, emit_product
+from .specials import emit_special, scratch_bytes
+from .target import Target
+
+
+def emit_kernel(
+    frame: Frame,
+    target: Target,
+    kernel: Kernel,
+    name: str,
+    arriving: Arriving | None,
+    owned: Collection[Buffer],
+) -> Memory:
+    """Write a kernel, and beside it functions whose names begin with this one; return what memory it needs.
+
+    A product may copy rows that are ``arriving`` where it reads them; those of the buffers ``owned`` are threads' own.
+    """
+    if isinstance(kernel, Loop):
+        return emit_cut_loop(frame, target, kernel)
+    if isinstance(kernel, Strips):
+        return emit_cut_strips(frame, target, kernel)
+    if isinstance(kernel, Contraction):
+        return emit_product(frame, target, kernel, name, arriving, owned)
+    assert isinstance(kernel, Special)
+    emit_special(frame.f, target, kernel, frame.address, frame.scratch())
+    return Memory(scratch_bytes(kernel))
