@@ -29,7 +29,7 @@ def emit_parts(
     """Write such a product into a kernel's function, and beside it what the function calls."""
     f, dtype, terms = frame.f, kernel.output.buffer.type.dtype, kernel.inputs[0].layout.shape[1]
     (m, n), lanes = kernel.output.layout.shape, target.lanes(kernel.output.buffer.type.dtype.itemsize)
-    stride, each = -(-n // lanes) * lanes if n > lanes else n, terms // parts // lanes * lanes
+    stride, each = -(-n // lanes) * lanes if n > lanes else n, part_size(terms, parts, lanes)
     a, b = (access.layout for access in kernel.inputs)
     left, right = Strides(*a.strides), Strides(*b.strides)
 
@@ -71,6 +71,18 @@ def emit_parts(
     frame.share(chunk.name, parts, alone)
     _add_up(frame, target, kernel, [p * size // dtype.itemsize for p in range(parts)], stride)
     return Memory(parts * size, own, True, rows is not None)
+
+
+def part_size(terms: int, parts: int, lanes: int) -> int:
+    """Return how many terms each part but the last has: whole vectors, so many that the longest part is short.
+
+    >>> part_size(784, 2, 16), part_size(249, 2, 16), part_size(1000, 8, 16)
+    (384, 128, 128)
+    """
+    less = terms // parts // lanes * lanes
+    more = less + lanes
+    last = terms - (parts - 1) * less
+    return more if more < last and (parts - 1) * more < terms else less
 
 
 def _add_up(frame: Frame, target: Target, kernel: Contraction, offsets: list[int], stride: int) -> None:
