@@ -38,7 +38,8 @@ def emit_parts(
         whole = product(f.module, f"{name}_{suffix}", target, dtype, shape, left, right, Strides(stride, 1))
         return whole, count
 
-    usual, last = written("part", each), written("last", terms - (parts - 1) * each)
+    usual, end = written("part", each), terms - (parts - 1) * each
+    last = usual if end == each else written("last", end)
     size = -(-m * stride * dtype.itemsize // UNIT) * UNIT
     own = max(made.work_bytes + made.scratch_bytes for made, _ in (usual, last))
 
