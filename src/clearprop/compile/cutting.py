@@ -26,9 +26,14 @@ WIDE = 8  # times as wide as tall are blocks of a product that copy their rows
 STREAM = 2.4e5  # bytes in a microsecond of what is walked from its beginning to its end
 WORTH_OWNING = 1.2  # microseconds of an update whose rows threads then own,
 OWNED = 0.2  # and of a product that reads those rows
-SHALLOW = 16  # rows, at most, of a product whose sum is cut, so that there is little to add up,
+SHALLOW = 16  # rows, at most, of a product whose sum is cut so that each thread reads a part of B,
 CACHED = 2 * 1024 * 1024  # bytes of B, at most, so that second caches keep what threads own,
 DEEPEST = 4  # and pairs of parts
+THIN = 48  # results side by side, or one above the other, at most, of a product whose sum is cut,
+SHORT = 56  # and so many along them are too few tiles to share out evenly;
+EACH = 400_000  # multiply-adds of a part, at least,
+PARTS = 16  # parts, at most,
+PAYING = 16  # and times as many elements as partial results are read, at least
 TALL = 256  # rows, at least, of a part of a product that copies its panels
 EVEN = 32  # panels of all parts, or more: threads come out even without cutting rows
 ENDS = 3 / 8  # of a product that are large groups of panels, at either end
@@ -146,16 +151,43 @@ def _ranges(depth: int, axes: list[Axis], chunks: int) -> Ranges:
 # ---- products
 
 
-def deep_cut(target: Target, itemsize: int, shape: tuple[int, int, int], owned: bool) -> int:
-    """Return into how many parts to cut the sum of a product of few rows; an even number, or 1.
+def sum_cut(target: Target, kernel: Contraction, owned: bool) -> int:
+    """Return into how many parts to cut the sum of a product; 1 if it stays whole. Threads may own B's rows."""
+    if not kernel.tiled or len(kernel.output.layout.shape) != 2:
+        return 1
+    parts = _few_results(kernel)
+    return parts if parts > 1 else _few_rows(target, kernel, owned)
+
+
+def _few_rows(target: Target, kernel: Contraction, owned: bool) -> int:
+    """Return into how many parts to cut a product, an even number or 1, so that each thread reads a part of B's rows.
 
     Where threads own B's rows, even little is worth it: nobody then reads what others have just written.
     """
-    m, n, k = shape
-    time = max(product_time(target, itemsize, *shape), n * k * itemsize / BANDWIDTH)
-    near = n * k * itemsize <= CACHED
+    (m, n), (a, b) = kernel.output.layout.shape, kernel.inputs
+    if m > SHALLOW or (kernel.loop and kernel.loop.folds) or b.layout.strides[1] != 1:
+        return 1
+    k, itemsize = a.layout.shape[1], kernel.output.buffer.type.dtype.itemsize
+    size = n * k * itemsize
+    time = max(product_time(target, itemsize, m, n, k), size / BANDWIDTH)
     parts = 2 * min(math.ceil(time / GRAIN), DEEPEST, k // (2 * LINE))
-    return parts if near and m <= SHALLOW and time >= (OWNED if owned else WORTH) and parts else 1
+    return parts if size <= CACHED and time >= (OWNED if owned else WORTH) and parts else 1
+
+
+def _few_results(kernel: Contraction) -> int:
+    """Return into how many parts to cut a product, so that there are enough for threads.
+
+    It stays whole where rows of the larger operand can be shared out as they stand in memory.
+    """
+    a, b = (access.layout for access in kernel.inputs)
+    (m, k), n = a.shape, b.shape[1]
+    across, along = (a if m >= n else b.permuted((1, 0))).strides
+    if min(m, n) > THIN or (across > along and max(m, n) > SHORT):
+        return 1
+    count, work = 1, m * n * k
+    while count < PARTS and 2 * count * EACH <= work and 2 * count * PAYING * m * n <= k * (m + n):
+        count *= 2
+    return count if work <= 4 * EACH * count else 1  # what is larger has blocks enough to share out
 
 
 def outer_cut(target: Target, kernel: Contraction, period: int) -> Ranges | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from .arriving import Arriving
 from .cut_loops import emit_cut_loop, emit_cut_strips
 from .frame import Frame, Memory
 from .kernels import Buffer, Contraction, Kernel, Loop, Special, Strips
-from .products import Arriving, emit_product
+from .products import emit_product
 from .specials import emit_special, scratch_bytes
 from .target import Target
 

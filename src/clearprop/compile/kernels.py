@@ -278,7 +278,6 @@ class Contraction(Special):
     """
 
     loop: Loop | None = None
-    apart: bool = False  # whether the products of a batch are computed one by one: parts of the same sums
     sums: Load | None = None  # the loop's node that stands for the sums
 
     @property

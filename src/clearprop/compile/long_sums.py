@@ -1,84 +1,111 @@
-"""Products of few results and many terms become several of fewer terms, and a loop that adds their results.
+"""Products with many terms for each result: parts of their sums are shared out, and added up in their order.
 
-The rows of a mini-batch are such terms where a gradient is summed: each thread then sums over rows that it has
-just computed, instead of over all rows for some of the results.
+So each thread reads a part of B's rows, the same that it writes when they are updated row by row, or sums over
+rows of a mini-batch that it has just computed. Rows that are still to arrive are copied part by part.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from dataclasses import replace
 
-from ..core.graph import Eqn
-from ..core.lowering import Layout, contiguous
+from ..core.lowering import Layout
 from ..core.types import Type
-from .kernels import Access, Apply, Buffer, Contraction, Kernel, Load, Loop, Node, Store
+from .arriving import Arriving
+from .blocking import Layout as Strides
+from .cut_loops import emit_cut_loop
+from .frame import NUMBER, WHO, Frame, Memory, chunk_function
+from .gemm import Product, product
+from .kernels import Access, Apply, Buffer, Contraction, Load, Loop, Node, Store
+from .target import Target
+from .text import Value
 
-EACH = 400_000  # multiply-adds of a part, at least
-LARGE = 4 * EACH  # and at most: what is larger has blocks enough to share out
-MOST = 16  # parts
-FEW = 16  # times as many elements as partial results are read, at least
-NARROW = 48  # results side by side, or one above the other, at most
-SHORT = 56  # and so many along them are too few tiles to share out evenly
-
-
-def with_parts(kernels: Sequence[Kernel], origins: dict[object, Eqn]) -> list[Kernel]:
-    """Return the kernels with parts of long sums in place of products; what each comes from is noted."""
-    found: list[Kernel] = []
-    for kernel in kernels:
-        count = parts(kernel) if isinstance(kernel, Contraction) else 1
-        if not isinstance(kernel, Contraction) or count == 1:
-            found.append(kernel)
-            continue
-        products, loop = _split(kernel, count)
-        origins |= dict.fromkeys([*products, *loop.nodes], origins[kernel])
-        found += [*products, loop]
-    return found
+UNIT = 64  # bytes: a cache line
 
 
-def parts(product: Contraction) -> int:
-    """Return into how many parts a product's sums are to be cut; 1 if they stay whole.
+def emit_parts(
+    frame: Frame, target: Target, kernel: Contraction, name: str, parts: int, rows: Arriving | None = None
+) -> Memory:
+    """Write such a product into a kernel's function, and beside it what the function calls."""
+    f, dtype, terms = frame.f, kernel.output.buffer.type.dtype, kernel.inputs[0].layout.shape[1]
+    (m, n), lanes = kernel.output.layout.shape, target.lanes(kernel.output.buffer.type.dtype.itemsize)
+    stride, each = -(-n // lanes) * lanes if n > lanes else n, part_size(terms, parts, lanes)
+    a, b = (access.layout for access in kernel.inputs)
+    left, right = Strides(*a.strides), Strides(*b.strides)
 
-    They stay where rows of the larger operand can be shared out as they stand in memory.
+    def written(suffix: str, count: int) -> tuple[Product, int]:
+        shape = (m, n, count)
+        whole = product(f.module, f"{name}_{suffix}", target, dtype, shape, left, right, Strides(stride, 1))
+        return whole, count
+
+    usual, end = written("part", each), terms - (parts - 1) * each
+    last = usual if end == each else written("last", end)
+    size = -(-m * stride * dtype.itemsize // UNIT) * UNIT
+    own = max(made.work_bytes + made.scratch_bytes for made, _ in (usual, last))
+
+    def part(inside: Frame, made: Product, count: int, number: Value, memory: Value) -> None:
+        g, first = inside.f, inside.f.integer("mul", number, each)
+        if rows:
+            rows.columns(inside, first, count)
+        places = []
+        for access, along in zip(kernel.inputs, (left.column, right.row), strict=True):
+            offset = g.integer("add", g.integer("mul", first, along), access.layout.offset)
+            places.append(g.at(inside.address(access), offset, dtype))
+        places.append(inside.scratch(g.integer("mul", number, size)))
+        g.do(f"call void @{made.name}({', '.join(map(str, places))}, {memory}, ptr %table, i64 0)")
+
+    chunk = chunk_function(f.module, f"{name}_chunk")
+    inside = frame.within(chunk)
+    inside.find(*kernel.inputs)
+    memory = inside.scratch(chunk.integer("add", chunk.integer("mul", WHO, own), parts * size))
+    final = chunk.compare("icmp eq", NUMBER, Value(str(parts - 1), "i64"))
+    chunk.when(final, lambda: part(inside, *last, NUMBER, memory))
+    chunk.when(chunk.binary("xor", final, Value("true", "i1")), lambda: part(inside, *usual, NUMBER, memory))
+    chunk.finish()
+    frame.find(*kernel.inputs)
+    rest = frame.scratch(parts * size)
+
+    def alone() -> None:
+        for p in range(parts):
+            part(frame, *(last if p == parts - 1 else usual), Value(str(p), "i64"), rest)
+
+    frame.share(chunk.name, parts, alone)
+    _add_up(frame, target, kernel, [p * size // dtype.itemsize for p in range(parts)], stride)
+    return Memory(parts * size, own, True, rows is not None)
+
+
+def part_size(terms: int, parts: int, lanes: int) -> int:
+    """Return how many terms each part but the last has: whole vectors, so many that the longest part is short.
+
+    >>> part_size(784, 2, 16), part_size(249, 2, 16), part_size(1000, 8, 16)
+    (384, 128, 128)
     """
-    a, b = (access.layout for access in product.inputs)
-    if not product.tiled or len(product.output.layout.shape) > 2:
-        return 1
-    (m, k), n = a.shape, b.shape[1]
-    across, along = (a if m >= n else b.permuted((1, 0))).strides
-    if min(m, n) > NARROW or (across > along and max(m, n) > SHORT):
-        return 1
-    count, work, results = 1, m * n * k, m * n
-    while count < MOST and 2 * count * EACH <= work and 2 * count * FEW * results <= k * (m + n):
-        count *= 2
-    return count if work <= LARGE * count else 1
+    less = terms // parts // lanes * lanes
+    more = less + lanes
+    last = terms - (parts - 1) * less
+    return more if more < last and (parts - 1) * more < terms else less
 
 
-def _split(product: Contraction, count: int) -> tuple[list[Kernel], Loop]:
-    """Return a batch of products of equal parts of the terms, one of the terms left over, and the loop."""
-    a, b = product.inputs
-    (m, k), n = a.layout.shape, b.layout.shape[1]
-    each, dtype = k // count, product.output.buffer.type.dtype
-    together = Buffer(Type((count, m, n), dtype))
-    left, right = a.layout, b.layout
-    batch = [
-        Access(a.buffer, Layout((count, m, each), (each * left.strides[1], *left.strides), left.offset)),
-        Access(b.buffer, Layout((count, each, n), (each * right.strides[0], *right.strides), right.offset)),
-    ]
-    whole = Access(together, contiguous((count, m, n)))
-    made: list[Kernel] = [Contraction(product.lowering, batch, whole, product.params, apart=True)]
-    sums = [Access(together, Layout((m, n), (n, 1), i * m * n)) for i in range(count)]
-    if rest := k - count * each:
-        start = count * each
-        further = Access(Buffer(Type((m, n), dtype)), contiguous((m, n)))
-        last = [
-            Access(a.buffer, Layout((m, rest), left.strides, left.offset + start * left.strides[1])),
-            Access(b.buffer, Layout((rest, n), right.strides, right.offset + start * right.strides[0])),
-        ]
-        made.append(Contraction(product.lowering, last, further, product.params))
-        sums.append(further)
-    nodes: list[Node] = [Load(access) for access in sums]
-    total = nodes[0]
-    for node in nodes[1:]:
-        total = Apply("add", (total, node), {}, dtype)
-        nodes.append(total)
-    return made, Loop((m, n), nodes, [Store(total, product.output)])
+def _add_up(frame: Frame, target: Target, kernel: Contraction, offsets: list[int], stride: int) -> None:
+    """Write what adds up the parts, and the loop that the sums go through."""
+    shape, dtype = kernel.output.layout.shape, kernel.output.buffer.type.dtype
+    sums = Buffer(Type((math.prod(shape),), dtype))
+    loads = [Load(Access(sums, Layout(shape, (stride, 1), offset))) for offset in offsets]
+    nodes: list[Node] = list(loads)
+    for load in loads[1:]:
+        nodes.append(Apply("add", (nodes[-1] if len(nodes) > len(loads) else loads[0], load), {}, dtype))
+    total = nodes[-1]
+    new: dict[int, Node] = {id(kernel.sums): total}
+    through = kernel.loop or Loop(shape, [total], [Store(total, kernel.output)])
+    for node in through.nodes:
+        if isinstance(node, Apply) and node is not total:
+            args = tuple(new.get(id(a), a) for a in node.args)
+            new[id(node)] = Apply(node.function, args, node.params, node.dtype)
+        if node is not kernel.sums and node is not total:
+            nodes.append(new.get(id(node), node))
+    stores = [replace(s, node=new.get(id(s.node), s.node)) for s in through.stores]
+    folds = [replace(s, node=new.get(id(s.node), s.node)) for s in through.folds]
+    known = replace(frame.places, offsets={**frame.places.offsets, sums: frame.free})
+    inside = Frame(frame.f, known, frame.free, frame.room)
+    emit_cut_loop(inside, target, Loop(shape, nodes, stores, folds))
+    frame.shared |= inside.shared

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .cutting import CACHED, SHALLOW, WORTH, WORTH_OWNING, loop_time, outer_cut, product_time
+from .cutting import CACHED, SHALLOW, WORTH, WORTH_OWNING, loop_time, outer_cut, product_time, sum_cut
 from .kernels import Buffer, Contraction, Kernel
 from .outer import suits
 from .target import Target
@@ -27,7 +27,7 @@ def owned_rows(target: Target, kernels: Iterable[Kernel]) -> set[Buffer]:
     found: set[Buffer] = set()
     for kernel in products:
         updated = updates(kernel)
-        if updated and _worth(target, kernel, bool(updated & read)):
+        if updated and sum_cut(target, kernel, False) == 1 and _worth(target, kernel, bool(updated & read)):
             found |= updated
     return found
 

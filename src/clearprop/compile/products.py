@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection
-from typing import Protocol
 
 import numpy as np
 
+from .arriving import Arriving
 from .blocking import Layout as Strides
 from .cutting import (
     Blocks,
@@ -20,13 +20,14 @@ from .cutting import (
     panel_cut,
     product_cut,
     product_time,
+    sum_cut,
     wanted,
 )
-from .deep import deep_parts, emit_deep
 from .epilogue import BATCH, Epilogue
 from .frame import EXTRA, NUMBER, TABLE, WHO, Frame, Memory, chunk_function
 from .gemm import Product, product
 from .kernels import Access, Buffer, Contraction
+from .long_sums import emit_parts
 from .loops import begin_folds, emit_loop
 from .microkernel import multiply_add
 from .outer import emit_outer, suits
@@ -35,18 +36,6 @@ from .registers import Corner
 from .target import Target
 from .text import Function, Value, value_type
 from .vocabulary import compute
-
-
-class Arriving(Protocol):
-    """Rows that stand elsewhere until they are asked for."""
-
-    @property
-    def time(self) -> float:
-        """About how many microseconds it takes to copy all."""
-
-    def part(self, frame: Frame, first: Value, last: Value) -> None:
-        """Write the copying of some of them."""
-
 
 TINY = 32  # multiply-adds that are written out
 
@@ -72,14 +61,14 @@ def emit_product(
         return _unrolled(frame, target, kernel)
     if suits(target, kernel):
         return emit_outer(frame, target, kernel, name)
-    if (parts := deep_parts(target, kernel, owned)) > 1:
-        return emit_deep(frame, target, kernel, name, parts)
+    if (parts := sum_cut(target, kernel, kernel.inputs[1].buffer in owned)) > 1:
+        return emit_parts(frame, target, kernel, name, parts, rows)
     made, time = _written(frame, target, kernel, name)
     folds = kernel.loop is not None and bool(kernel.loop.folds)
     least = 1 if updates(kernel).isdisjoint(owned) else 2
     if kernel.loop and folds:
         begin_folds(frame.f, target, kernel.loop, frame.address)
-    blocks = None if kernel.apart else product_cut(made, time / made.rounds, not folds, least)
+    blocks = product_cut(made, time / made.rounds, not folds, least)
     if rows and arrives_within(time, rows.time):
         both = product_cut(made, time + rows.time, not folds, least)
         if both is not None and _by_rows(made, both):

@@ -34,7 +34,7 @@ from .team import ALONE, Members, borrow
 from .text import Function, Module, Value
 
 if TYPE_CHECKING:
-    from .products import Arriving
+    from .arriving import Arriving
     from .schedule import Schedule
 
 I64 = np.dtype(np.int64)

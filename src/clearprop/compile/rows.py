@@ -70,47 +70,58 @@ class Rows:
         return self.batch.bytes // self.count
 
     def write(self, module: Module) -> None:
-        """Write the function that copies."""
+        """Write the function that copies whole rows."""
         f = Function(module, self.name, [*GIVEN, ("i64", "first"), ("i64", "last")])
+        self._write(f, Value("%first", "i64"), Value("%last", "i64"), Value("0", "i64"), self.size)
+
+    def _write(self, f: Function, first: Value, last: Value, begin: Value, size: int) -> None:
+        """Write the copying of some rows: so many bytes of each from one on, all of it if there are more axes."""
         row = Type(self.batch.type.shape[1:], self.batch.type.dtype)
+        if size < self.size:
+            row = Type((size // row.dtype.itemsize,), row.dtype)
 
         def fact(place: int, element: str = "i64") -> Value:
             return f.make(f"load {element}, {f.at(FOUND, place, I64)}, align 8", element)
 
         start, stride, whole = fact(ADDRESS, "ptr"), fact(STRIDE), fact(PACKED)
         strides = [fact(FIRST + axis) for axis in range(row.ndim)]
+        to = _moved(f, TO, begin)
 
-        def source(r: Value) -> Value:
-            return _moved(f, start, f.integer("mul", f.load(f.at(NUMBERS, r, I64), I64), stride))
+        def each(start: Value, copy: Callable[[Value, Value], None], fetch: bool) -> None:
+            def source(r: Value) -> Value:
+                return _moved(f, start, f.integer("mul", f.load(f.at(NUMBERS, r, I64), I64), stride))
 
-        def each(copy: Callable[[Value, Value], None], fetch: bool) -> None:
             def one(r: Value, _: list[Value]) -> list[Value]:
                 if fetch:
-                    self._fetch(f, source(self._soon(f, r)))
-                copy(source(r), _moved(f, TO, f.integer("mul", r, self.size)))
+                    self._fetch(f, source(self._soon(f, r)), size)
+                copy(source(r), _moved(f, to, f.integer("mul", r, self.size)))
                 return []
 
-            f.loop(Value("%first", "i64"), Value("%last", "i64"), 1, [], one)
+            f.loop(first, last, 1, [], one)
 
         def in_one_piece() -> None:
-            each(lambda source, place: self._copy(f, place, source), True)
+            each(_moved(f, start, begin), lambda source, place: self._copy(f, place, source, size), True)
 
         def scattered() -> None:
-            each(lambda source, place: _elements(f, source, place, row, strides), False)
+            from_here = start
+            if size < self.size:
+                before = f.integer("udiv", begin, row.dtype.itemsize)
+                from_here = _moved(f, start, f.integer("mul", before, strides[0]))
+            each(from_here, lambda source, place: _elements(f, source, place, row, strides), False)
 
         f.when(f.make(f"icmp ne {whole}, 0", "i1"), in_one_piece)
         f.when(f.make(f"icmp eq {whole}, 0", "i1"), scattered)
         f.finish()
 
-    def _copy(self, f: Function, to: Value, source: Value) -> None:
-        """Write the copying of a row in vectors; the last one may overlap the one before."""
+    def _copy(self, f: Function, to: Value, source: Value, size: int) -> None:
+        """Write the copying of bytes of a row in vectors; the last one may overlap the one before."""
         width = self.target.vector_bytes
-        if self.size < width or self.size > LONG:
-            f.copy_bytes(to, source, self.size)
+        if size < width or size > LONG:
+            f.copy_bytes(to, source, size)
             return
-        places = [*range(0, self.size - width + 1, width)]
-        if self.size % width:
-            places.append(self.size - width)
+        places = [*range(0, size - width + 1, width)]
+        if size % width:
+            places.append(size - width)
         for some in range(0, len(places), TOGETHER):
             read = [f.load(f.at(source, i, BYTE), BYTE, width) for i in places[some : some + TOGETHER]]
             for i, value in zip(places[some : some + TOGETHER], read, strict=True):
@@ -121,16 +132,16 @@ class Rows:
         distance = self.count if self.batch.bytes <= NEXT else -(-AHEAD // self.size)
         return f.call("llvm.smin", f.integer("add", r, distance), f.integer("sub", LEFT, 1))
 
-    def _fetch(self, f: Function, source: Value) -> None:
+    def _fetch(self, f: Function, source: Value, size: int) -> None:
         def line(i: Value, _: list[Value]) -> list[Value]:
             f.prefetch(_moved(f, source, i))
             return []
 
-        if self.size <= LONG:
-            for i in range(0, self.size, LINE):
+        if size <= LONG:
+            for i in range(0, size, LINE):
                 f.prefetch(f.at(source, i, BYTE))
             return
-        f.loop(0, self.size, LINE, [], line)
+        f.loop(0, size, LINE, [], line)
 
     @property
     def time(self) -> float:
@@ -145,13 +156,26 @@ class Rows:
 
     def part(self, frame: Frame, first: Value, last: Value) -> None:
         """Write the copying of some rows, which have been announced."""
+        self._called(frame, self.name, first, last)
+
+    def columns(self, frame: Frame, first: Value, count: int) -> None:
+        """Write the copying of so many elements of each row from one on; of rows with one axis, announced likewise."""
+        itemsize = self.batch.type.dtype.itemsize
+        name = f"{self.name}_{count}"
+        if name not in frame.f.module.functions:
+            f = Function(frame.f.module, name, [*GIVEN, ("i64", "begin")])
+            every = (Value("0", "i64"), Value(str(self.count), "i64"))
+            self._write(f, *every, Value("%begin", "i64"), count * itemsize)
+        self._called(frame, name, frame.f.integer("mul", first, itemsize))
+
+    def _called(self, frame: Frame, name: str, *which: Value) -> None:
         f, status = frame.f, frame.slot(STATUS)
         arguments = [
             f.make(f"load {kind}, {f.at(status, ARRIVING + i, I64)}, align 8", kind)
             for i, (kind, _) in enumerate(GIVEN[:-1])
         ]
         to = frame.slot(frame.places.slot(self.batch))
-        f.do(f"call void @{self.name}({', '.join(map(str, (*arguments, to, first, last)))})")
+        f.do(f"call void @{name}({', '.join(map(str, (*arguments, to, *which)))})")
 
     def call(self, frame: Frame, found: Value, numbers: Value, left: Value, to: Value) -> bool:
         """Write the copying of a batch; return whether it is shared out."""

@@ -35,7 +35,6 @@ from .kernels import (
     Store,
     ends,
 )
-from .long_sums import with_parts
 from .order import ordered
 from .readers import read_by_one_map
 from .strips import stripped
@@ -131,7 +130,7 @@ class _Scheduler:
             loop.nodes = loop.needed(loop.ends)
         constants = tuple(self.constants.values())
         working = [k for k in self.kernels if not isinstance(k, Loop) or k.nodes or k.ends]  # some are empty
-        kernels = tuple(ordered(stripped(fused(with_parts(working, self.origins)), constants)))
+        kernels = tuple(ordered(stripped(fused(working), constants)))
         outside = (self.inputs, self.outputs, constants, tuple(self.failures))
         return Schedule(kernels, *outside, self.origins, self.holds)
 
