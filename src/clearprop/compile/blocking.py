@@ -15,7 +15,7 @@ from .target import Target
 from .widths import width
 
 NEAR = 64 * 1024  # bytes of an operand that are read in place whatever their strides
-FAR = 20 * 1024  # and bytes, for each byte of a vector, over which a tile's part of it is spread at most
+FAR = 20 * 1024  # bytes, for each byte of a vector, over which a tile's columns of A are spread at most in place
 FIRST = (4096, 5)  # bytes of a way of the first cache, and how many of its ways a tile's rows of A may fill
 SECOND = (65536, 6)  # the same of the second cache, for rows of a panel
 BLOCK = 512 * 1024  # bytes of A that a pass over the panels keeps in the second cache
@@ -158,25 +158,20 @@ class Plan:
     # ---- what is copied
 
     def _lies_well(self, lines: int, distance: int, cache: tuple[int, int] = SECOND) -> bool:
-        """Whether lines of an operand lie so that a cache and address tables hold them without a copy.
+        """Whether lines of an operand lie so that a cache holds them without a copy.
 
         Those that lie multiples of a power of two apart share few places in a cache.
         """
-        step = distance * self.dtype.itemsize
-        if lines * step <= NEAR:
-            return True
-        way, ways = cache
-        spread = cache is SECOND and lines * step > FAR * self.target.vector_bytes
-        return not spread and lines * math.gcd(step, way) <= ways * way
+        step, (way, ways) = distance * self.dtype.itemsize, cache
+        return lines * step <= NEAR or lines * math.gcd(step, way) <= ways * way
 
     @cached_property
     def reads_b(self) -> bool:
         """Whether B can be read in place."""
         if self.dotted:
             return True
-        return self.b.column == 1 and (
-            self.m <= 2 * self.rows[0].height or self._lies_well(self.depth, self.b.row)
-        )
+        few = self.m <= 2 * self.rows[0].height
+        return self.b.column == 1 and (few or self._lies_well(self.depth, self.b.row))
 
     @cached_property
     def across(self) -> bool:
@@ -196,7 +191,9 @@ class Plan:
         if self.dotted or self.n <= 2 * self.panels[0].width:
             return True
         if self.across:
-            return self._lies_well(self.depth, self.a.column)
+            spread = self.depth * self.a.column * self.dtype.itemsize
+            near = spread <= FAR * self.target.vector_bytes
+            return near and self._lies_well(self.depth, self.a.column)
         return self._lies_well(self.rows[0].height, self.a.row, FIRST)
 
     # ---- blocks
@@ -360,6 +357,11 @@ class Plan:
         """Whether kernels ask for the next of these panels, so that the first tile that passes it need not wait."""
         several = panels.stop - panels.first > 1 and not (self.near or panels.in_place)
         return several and self.shared * self.dtype.itemsize >= FOLLOW
+
+    def far(self, panels: Panels) -> bool:
+        """Whether kernels ask for rows of B where they stand, apart from each other, before they come to them."""
+        size = self.n * self.k * self.dtype.itemsize
+        return panels.in_place and not self.dotted and size >= FOLLOW and self.depth >= LONG
 
     def straight(self, panels: Panels) -> bool:
         """Whether kernels write these panels' results to C themselves."""

@@ -31,7 +31,8 @@ BLOCK_BYTES = 256
 MASK = 63  # where these bits of a worker's count of looks are zero, it offers the processor to others
 WORKER_SPINS = 4096  # looks before a worker sleeps, some 0.2 ms
 PUBLISHER_SPINS = 400  # looks for the end before the publisher sleeps, some 20 us
-LATE = 2  # a worker is late that takes so many times longer than a chunk takes
+LATE = 2  # a worker is late that takes so many times longer than a chunk takes,
+MANY = 4  # if the publisher has done so few or fewer; else half as long as all its chunks took: some are long
 SHUN = 8  # how many times longer than it waited for late workers the publisher then works alone
 FUTEX: Mapping[str, int] = {"x86_64": 202, "aarch64": 98}  # the numbers of Linux' system calls
 YIELD: Mapping[str, int] = {"x86_64": 24, "aarch64": 124}
@@ -76,6 +77,7 @@ def team_text(machine: str) -> str:
         "WORKER_SPINS": WORKER_SPINS,
         "PUBLISHER_SPINS": PUBLISHER_SPINS,
         "LATE": LATE,
+        "MANY": MANY,
         "SHUN": SHUN,
     }
     return Template(_TEXT).substitute(numbers, **{name: table[machine] for name, table in tables.items()})
@@ -211,7 +213,9 @@ rest.end:
   %waited = sub i64 %ended, %claimed
   %worked = sub i64 %claimed, %since
   %usual = mul i64 %worked, $LATE
-  %share = zext i32 %own to i64
+  %few = icmp ult i32 %own, $MANY
+  %counted = select i1 %few, i32 %own, i32 $MANY
+  %share = zext i32 %counted to i64
   %compared = mul i64 %waited, %share
   %slow = icmp sgt i64 %compared, %usual
   %long.enough = icmp sgt i64 %waited, $LEAST

@@ -15,6 +15,7 @@ from .target import Target
 from .text import SUFFIXES, Function, Module, Value, memory_type
 
 LINE = 64  # bytes of a cache line
+AHEAD = 16  # terms
 BYTE = np.dtype(np.uint8)  # what some distances are counted in
 ARGUMENTS = (
     ("ptr", "A"),  # first element of the tile's first row
@@ -51,6 +52,8 @@ class Tile:
         Whether it asks for the memory where the next tile goes, while it sums.
     follows : bool
         Whether it asks for a part of the next panel of B; it then has the arguments `FOLLOWS` too.
+    far : bool
+        Whether it asks for rows of B some terms ahead: they are apart in memory, which no processor foresees.
     """
 
     dtype: np.dtype[np.floating]
@@ -60,13 +63,14 @@ class Tile:
     masked: bool = False
     asks: bool = False
     follows: bool = False
+    far: bool = False
 
     @property
     def name(self) -> str:
         """The kernel's name, which says all of this."""
         kind = SUFFIXES[memory_type(self.dtype)]
         name = f"tile_{kind}_{self.rows}x{self.vectors}"
-        asking = f"{'_asks' * self.asks}{'_follows' * self.follows}"
+        asking = f"{'_asks' * self.asks}{'_follows' * self.follows}{'_far' * self.far}"
         return f"{name}{'_across' * self.across}{'_masked' * self.masked}{asking}"
 
 
@@ -126,6 +130,10 @@ class _Kernel:
                 self.ask(k)
             if self.tile.follows:
                 f.prefetch(f.at(Value("%ahead", "ptr"), f.integer("mul", k, Value("%pace", "i64")), BYTE))
+            if self.tile.far:
+                ahead = self.move(row, f.integer("mul", Value("%ldb", "i64"), AHEAD))
+                for place in range(0, self.tile.vectors * self.lanes, LINE // self.tile.dtype.itemsize):
+                    f.prefetch(self.move(ahead, place))
             sums = self.step(heads, row, sums, offsets)
             step = Value("%lda", "i64") if self.tile.across else 1
             return [

@@ -36,7 +36,7 @@ def tile_steps(
     """Write the functions for tiles of this height in these panels of a product."""
     dotted, masked = cut.dotted, cut.masks and panels.ragged
     asks = cut.asks and cut.straight(panels)
-    kind = Tile(cut.dtype, height, panels.vectors, cut.across, masked, asks, cut.follows(panels))
+    kind = Tile(cut.dtype, height, panels.vectors, cut.across, masked, asks, cut.follows(panels), cut.far(panels))
     sums = Sums(height, panels.columns, cut.spill, cut.turned)
     fetch = ""
     if epilogue and epilogue.far(sums):
