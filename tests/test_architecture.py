@@ -67,14 +67,6 @@ def test_heavy_packages_have_one_door(file):
             assert layer(file) == HEAVY[parts[0]]
 
 
-def test_classes_of_data_are_made_quickly():
-    homes = {name: dict(bound(ast.parse((ROOT / name).read_text()).body)).get("dataclass") for name in NAMES}
-    standard = {name for name, home in homes.items() if home == "dataclasses"}
-    assert {name for name in standard if layer(ROOT / name) != "optim"} <= {"core/dataclass.py"}, (
-        "take that of core"
-    )
-
-
 @pytest.mark.parametrize("file", FILES, ids=NAMES)
 def test_one_idea_a_file(file):
     assert len(file.read_text().splitlines()) <= MOST_LINES

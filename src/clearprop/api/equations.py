@@ -7,11 +7,11 @@ import re
 import string
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..core.dataclass import dataclass
 from ..core.graph import Atom, Const, Eqn, Graph, Location, Var
 from ..core.interpret import evaluate
 from ..core.lowering import Map, View

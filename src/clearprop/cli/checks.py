@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..api import jvp, vjp
-from ..core.dataclass import dataclass
 from ..ops.declare import PRIMITIVES
 from ..ops.random import fold_in, key, normal, permutation
 

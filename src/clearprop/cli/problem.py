@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..core.dataclass import dataclass
 from ..core.errors import DataError, SettingError
 from ..data import TableMapping, digits, read_csv, split
 from ..data.copies import lines_through

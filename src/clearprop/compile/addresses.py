@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..core.dataclass import dataclass
+from dataclasses import dataclass
+
 from .blocking import Panels, Plan
 from .heights import Rows
 from .text import Function, Value

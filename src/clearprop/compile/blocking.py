@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
-from ..core.dataclass import dataclass
 from .dot import dot_rows
 from .heights import Rows, heights
 from .microkernel import accumulators

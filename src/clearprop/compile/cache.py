@@ -15,9 +15,9 @@ import struct
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.dataclass import dataclass
 from ..core.errors import SettingError
 from .memory import NOWHERE, Extent
 

@@ -6,8 +6,8 @@ What a kernel takes is estimated from its arithmetic and the memory that it walk
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
-from ..core.dataclass import dataclass
 from .gemm import Product
 from .kernels import Apply, Contraction, Loop, Strips
 from .nest import Axis, accesses, nest

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.dataclass import dataclass
 from ..core.lowering import Layout
 from ..core.types import Type
 from .blocking import Layout as Strides

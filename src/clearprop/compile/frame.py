@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
-from ..core.dataclass import dataclass
 from .kernels import TEAM, Access, Buffer
 from .text import Function, Module, Value
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
-from ..core.dataclass import dataclass
 from .addresses import Part
 from .blocking import Layout, Panels, Plan
 from .choice import plan

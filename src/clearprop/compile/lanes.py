@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 
-from ..core.dataclass import dataclass
 from .target import Target
 from .text import Function, Value, value_type
 

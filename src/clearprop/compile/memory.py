@@ -6,11 +6,11 @@ A loop may write a result over what it reads for the last time, if it reads each
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..core.dataclass import dataclass
 from ..core.types import Type
 from .kernels import Buffer, Kernel
 

@@ -7,10 +7,10 @@ chain of multiply-adds in the order of k; a later call goes on where the last on
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.dataclass import dataclass
 from .target import Target
 from .text import SUFFIXES, Function, Module, Value, memory_type
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from ..core.dataclass import dataclass
 from .cutting import outer_cut
 from .frame import NUMBER, WHO, Frame, Memory, chunk_function
 from .kernels import Access, Contraction, Load, Loop, Store

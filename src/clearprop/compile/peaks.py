@@ -7,11 +7,11 @@ import functools
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..core.dataclass import dataclass
 from .engine import Native
 from .target import Target, chosen
 from .text import Function, Module, Value, value_type

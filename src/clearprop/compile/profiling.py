@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..core.dataclass import dataclass
 from ..core.lowering import Contract
 from .claiming import supported
 from .contents import brings, contents, flops, kind, moved, shapes

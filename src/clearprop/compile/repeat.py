@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from ..core.dataclass import dataclass
 from ..core.graph import Graph
 from ..core.lowering import contiguous
 from ..core.types import type_of

@@ -7,11 +7,11 @@ the bytes along each further axis.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..core.dataclass import dataclass
 from ..core.types import Type
 from .frame import EXTRA, NUMBER, STATUS, Frame, chunk_function
 from .kernels import Buffer

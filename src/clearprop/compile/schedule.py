@@ -9,11 +9,11 @@ nothing: they change where a loop reads. A fold is the tail of the loop that com
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from ..core.dataclass import dataclass, field
 from ..core.graph import Atom, Const, Eqn, Graph, Var
 from ..core.lowering import Contract, Fold, Gather, Layout, Map, Place, Scatter, View, contiguous
 from ..core.types import Type

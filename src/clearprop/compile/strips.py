@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..core.dataclass import dataclass, field
 from ..core.lowering import Gather, Layout
 from .kernels import Access, Apply, Buffer, Folded, Kernel, Load, Loop, Special, Strips
 from .nest import accesses

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import os
+from dataclasses import dataclass
 
-from ..core.dataclass import dataclass
 from ..core.errors import SettingError
 
 VARIABLE = "CLEARPROP_TARGET"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..core.dataclass import dataclass
+from dataclasses import dataclass
+
 from .blocking import Panels, Plan
 from .dot import dot_kernel
 from .epilogue import Epilogue, Sums, called, storing

@@ -7,11 +7,11 @@ gives. Floats of 16 bits are computed in 32 and rounded, as in NumPy.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..core.dataclass import dataclass
 from ..core.graph import Atom, Const
 from . import (
     arithmetic,

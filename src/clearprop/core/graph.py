@@ -13,12 +13,12 @@ import itertools
 import linecache
 import string
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from .dataclass import dataclass, field
 from .types import Type
 
 if TYPE_CHECKING:

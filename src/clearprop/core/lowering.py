@@ -17,9 +17,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
-from .dataclass import dataclass
 from .types import Type
 
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from .dataclass import dataclass
 from .lowering import Lowering
 from .trace import record
 from .traced import Traced

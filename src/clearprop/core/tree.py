@@ -16,12 +16,12 @@ from __future__ import annotations
 import dataclasses
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Self, TypeAlias, TypeVar, dataclass_transform
 
 import numpy as np
 
-from .dataclass import dataclass
 from .errors import StructureError
 from .traced import Traced
 from .types import Array, type_of
@@ -54,7 +54,7 @@ class Module:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         own_init = "__init__" in cls.__dict__
-        dataclasses.dataclass(frozen=True, eq=False, repr=False, init=not own_init)(cls)
+        dataclass(frozen=True, eq=False, repr=False, init=not own_init)(cls)
         MODULES[f"{cls.__module__}.{cls.__qualname__}"] = cls
 
     def __init__(self, **fields: Any) -> None:

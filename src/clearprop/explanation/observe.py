@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ..core import tree
-from ..core.dataclass import dataclass
 from ..core.graph import Var
 from ..core.traced import Traced
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from ..core import tree
-from ..core.dataclass import dataclass
 from ..core.errors import DataError, DTypeError, ShapeError
 from ..core.graph import Atom, Graph, Var
 from ..core.interpret import Values, evaluate, read

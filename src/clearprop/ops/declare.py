@@ -14,12 +14,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache, wraps
 from typing import Any
 
 import numpy as np
 
-from ..core.dataclass import dataclass
 from ..core.errors import DTypeError
 from ..core.lowering import Lowering, Map
 from ..core.primitive import Constant, Derivative, Params, Primitive

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core import tree
-from ..core.dataclass import dataclass, field
 from .data import Samples
 from .storage import read_file, write_file
 

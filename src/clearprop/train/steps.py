@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,6 @@ from ..api import value_and_grad
 from ..api.compiled import native_code
 from ..api.inside import Inside, says_inside
 from ..core import tree
-from ..core.dataclass import dataclass
 from ..core.errors import DataError, SettingError
 from ..core.types import Array
 from ..nn.context import INFERENCE, Context, apply

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from ..core.dataclass import dataclass
 from ..core.errors import DataError, SettingError
 
 _LARGER_IS_BETTER = ("accuracy", "score")

@@ -8,8 +8,8 @@ an explanation runs it on arrays and reads every number on the way.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from ..core.dataclass import dataclass
 from ..core.graph import Atom, Eqn, Graph, Var
 from ..core.interpret import read
 from ..core.trace import located

@@ -8,12 +8,12 @@ declare; each says whether it is exact, and only exact ones run unless asked for
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..core.check import verify
-from ..core.dataclass import dataclass
 from ..core.graph import Atom, Const, Eqn, Graph, Var
 
 Definition = Callable[[Atom], Eqn | None]

@@ -9,12 +9,12 @@ resource efficient inference", 2017). Of a sample, the share is its own loss as 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from ...core.dataclass import dataclass
 from ...core.types import is_float
 from ...transform.forward import pushforward
 from ..layers import Layer

@@ -9,11 +9,11 @@ tells which one to halve: where an activation has its kink. Each sample has pane
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...core.dataclass import dataclass
 from ...core.errors import SettingError
 from ...core.interpret import evaluate, read
 from ...core.types import Array

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ...core.dataclass import dataclass
 from ...core.errors import SettingError
 from ...core.graph import Graph, Var
 from ...core.types import is_float

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ...api import jvp
 from ...core import tree
-from ...core.dataclass import dataclass
 from ..record import Record
 from .by_sample import element_of, of_element
 from .columns import Printed, columns, gap, number, others, percent, place, signed, wrapped

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ...core.dataclass import dataclass
 from ...core.errors import SettingError
 from ...transform.reverse import pullback
 from ..record import Record

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
 from ...core import tree
-from ...core.dataclass import dataclass
 from ...core.interpret import interpret
 from ...core.types import Array, is_float
 from ...optim import SGD, Adam, Optimizer, clip_by_norm, clip_by_value, global_norm

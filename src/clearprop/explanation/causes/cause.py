@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
-from ...core.dataclass import dataclass
 from ...core.graph import Location
 from ...core.types import Type
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ...core.dataclass import dataclass
 from ...core.graph import Var
 from ...core.interpret import Values, read
 from ...core.lowering import Map

@@ -7,11 +7,11 @@ and that the result depends on. What is discarded on the way, as by ``np.where``
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from ...core.dataclass import dataclass, field
 from ...core.graph import Const, Eqn, Graph, Var
 from ...core.interpret import Values, read
 from ...core.lowering import Fold, Map

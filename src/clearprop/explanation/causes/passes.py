@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from ...core.dataclass import dataclass
 from ...core.graph import Const, Eqn, Graph, Var
 from ...core.interpret import Values
 from ...core.trace import trace

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from ...core.dataclass import dataclass
 from .evidence import Evidence
 from .finding import HEALTHY, SICK, UNCHECKED, WATCH, Finding, wrapped
 from .rules import RULES

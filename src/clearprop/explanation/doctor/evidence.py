@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 
-from ...core.dataclass import dataclass, field
 from ...nn.context import INFERENCE, apply
 from ..explain import Explanation, explain
 from ..layers import Layer

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
-
-from ...core.dataclass import dataclass, field
 
 SICK, WATCH, HEALTHY, UNCHECKED = "sick", "watch", "healthy", "not checked"
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ...core.dataclass import dataclass
 from ...core.errors import ClearpropError
 from ...ops.activations import sigmoid
 from ...ops.composite import softmax

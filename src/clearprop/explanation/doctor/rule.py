@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from ...core.dataclass import dataclass, field
 from ...core.errors import ClearpropError
 from .evidence import Evidence
 from .finding import HEALTHY, SICK, UNCHECKED, Finding

@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from ...core.dataclass import dataclass
 from ...core.errors import GraphError, ShapeError
 from ...core.graph import Eqn, Var
 from ...core.interpret import read

@@ -12,12 +12,12 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from ...core.dataclass import dataclass
 from ...core.errors import DataError, SettingError, ShapeError
 from ...core.graph import Var
 from ...core.types import is_float

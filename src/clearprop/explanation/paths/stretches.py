@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
-from ...core.dataclass import dataclass
 from ...core.graph import Eqn, Var
 from ...core.lowering import Contract
 from ...transform.reverse import reached

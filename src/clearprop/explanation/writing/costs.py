@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ... import losses
-from ...core.dataclass import dataclass
 from ...ops.composite import softmax
 from ...ops.special import sigmoid_of
 from .notation import Fraction, Number, Part, Row, Sign, Symbol, row

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import html
+from dataclasses import dataclass
 
-from ...core.dataclass import dataclass
 from .notation import Part
 
 

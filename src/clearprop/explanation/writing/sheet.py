@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
-
-from ...core.dataclass import dataclass
 
 _CELL = "padding:2px 10px;border-bottom:1px solid #ccc"
 

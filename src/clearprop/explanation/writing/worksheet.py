@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ...core.dataclass import dataclass
+from dataclasses import dataclass
+
 from ...core.errors import SettingError
 from .notation import Blank, Part, Row
 
