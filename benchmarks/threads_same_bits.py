@@ -61,7 +61,7 @@ def _work_for_ever() -> None:
 
 def cut_kernels() -> bool:
     """Tell whether the last program made had anything to share out."""
-    return any(step._each_further >= 0 for step in _made)
+    return any(step._code().cut for step in _made)
 
 
 _made: list[repeat.Repeat] = []
