@@ -15,9 +15,7 @@ from .target import Target
 from .widths import width
 
 NEAR = 64 * 1024  # bytes of an operand that are read in place whatever their strides
-FAR = (
-    20 * 1024
-)  # bytes, for each byte of a vector, over which a tile's columns of A are spread at most in place
+FAR = 20 * 1024  # bytes, for each of a vector, over which columns of A that are read in place spread at most
 FIRST = (4096, 5)  # bytes of a way of the first cache, and how many of its ways a tile's rows of A may fill
 SECOND = (65536, 6)  # the same of the second cache, for rows of a panel
 BLOCK = 512 * 1024  # bytes of A that a pass over the panels keeps in the second cache

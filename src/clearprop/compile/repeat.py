@@ -28,11 +28,9 @@ from .target import Target
 from .text import Function, Module, Value
 
 I64 = np.dtype(np.int64)
-MOST = 1.25
-LEAST, PART = (
-    128 * 1024,
-    32,
-)  # bytes that kernels may use beside arrays anyway, and which part of all that there is
+MOST = 1.25  # times what must be there is all that there may be, but for
+LEAST = 128 * 1024  # bytes that kernels may use beside arrays anyway,
+PART = 32  # and one in so many of all that there is
 DONE = 4  # a loop's status has a fifth number: how many steps it has done
 
 

@@ -22,9 +22,7 @@ Array = np.ndarray[Any, Any]
 
 I64 = np.dtype(np.int64)
 ADDRESS, STRIDE, PACKED, FIRST = range(4)  # places in a description
-ARRIVING = (
-    5  # where in the status stand the description, the numbers and how many, of rows still to be copied
-)
+ARRIVING = 5  # place in the status of the description, the numbers and how many, of rows still to be copied
 NEXT = 64 * 1024  # bytes of a mini-batch, at most, that memory is asked for a step ahead
 AHEAD = 8 * 1024  # bytes that it is asked ahead in a larger one
 LONG = 1024  # bytes of a row that is copied vector by vector, at most
