@@ -28,7 +28,7 @@ def emit_parts(
 ) -> Memory:
     """Write such a product into a kernel's function, and beside it what the function calls."""
     f, dtype, terms = frame.f, kernel.output.buffer.type.dtype, kernel.inputs[0].layout.shape[1]
-    (m, n), lanes = kernel.output.layout.shape, target.lanes(kernel.output.buffer.type.dtype.itemsize)
+    (m, n), lanes = kernel.output.layout.shape, target.lanes(dtype.itemsize)
     stride, each = -(-n // lanes) * lanes if n > lanes else n, part_size(terms, parts, lanes)
     a, b = (access.layout for access in kernel.inputs)
     left, right = Strides(*a.strides), Strides(*b.strides)
@@ -92,9 +92,10 @@ def _add_up(frame: Frame, target: Target, kernel: Contraction, offsets: list[int
     sums = Buffer(Type((math.prod(shape),), dtype))
     loads = [Load(Access(sums, Layout(shape, (stride, 1), offset))) for offset in offsets]
     nodes: list[Node] = list(loads)
+    total: Node = loads[0]
     for load in loads[1:]:
-        nodes.append(Apply("add", (nodes[-1] if len(nodes) > len(loads) else loads[0], load), {}, dtype))
-    total = nodes[-1]
+        total = Apply("add", (total, load), {}, dtype)
+        nodes.append(total)
     new: dict[int, Node] = {id(kernel.sums): total}
     through = kernel.loop or Loop(shape, [total], [Store(total, kernel.output)])
     for node in through.nodes:
