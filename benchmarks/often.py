@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 import clearprop as cp
+from clearprop.compile.module import Module
 from clearprop.compile.program import Program
-from clearprop.compile.text import Function, Module, Value
+from clearprop.compile.text import Function, Value
 from clearprop.transform.simplify import simplify
 
 Array = np.ndarray[Any, Any]

@@ -24,8 +24,9 @@ from timing import awake, clock, rounds
 import clearprop as cp
 from clearprop.compile.engine import Native
 from clearprop.compile.microkernel import multiply_add
+from clearprop.compile.module import Module
 from clearprop.compile.target import Target, chosen
-from clearprop.compile.text import Function, Module, Value
+from clearprop.compile.text import Function, Value
 
 FLOAT = np.dtype(np.float32)
 PEAK_WORK = 1e9  # floating-point operations of one turn of the peak loop in each thread

@@ -15,8 +15,9 @@ from clearprop.compile.engine import Native, machine
 from clearprop.compile.epilogue import Epilogue
 from clearprop.compile.gemm import SLICE, Layout, product
 from clearprop.compile.kernels import Access, Apply, Buffer, Load, Loop, Store
+from clearprop.compile.module import Module
 from clearprop.compile.target import TARGETS, detect
-from clearprop.compile.text import Function, Module
+from clearprop.compile.text import Function
 from clearprop.core.lowering import Layout as Strides
 from clearprop.core.types import Type
 

@@ -202,8 +202,9 @@ def test_groups_cover_a_product(tiles, panels, group, time):
 
     from clearprop.compile.engine import Native
     from clearprop.compile.frame import NUMBER
+    from clearprop.compile.module import Module
     from clearprop.compile.products import _begin
-    from clearprop.compile.text import Function, Module
+    from clearprop.compile.text import Function
 
     made = Product("p", "p_pack", "p_slice", tiles, panels, panels, 0, 64, 14, 32, panels, group)
     cut = product_cut(made, time)

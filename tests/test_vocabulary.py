@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from clearprop.compile.engine import Native, machine
+from clearprop.compile.module import Module
 from clearprop.compile.target import TARGETS
-from clearprop.compile.text import Function, Module, Value
+from clearprop.compile.text import Function, Value
 from clearprop.compile.vocabulary import FUNCTIONS, compute
 
 llvm = pytest.importorskip("llvmlite.binding")

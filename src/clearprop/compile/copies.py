@@ -7,7 +7,8 @@ from collections.abc import Callable
 from . import packing
 from .addresses import Addresses, Part
 from .blocking import FOLLOW, Panels, Plan
-from .text import Function, Module, Value
+from .module import Module
+from .text import Function, Value
 
 TOGETHER = 4  # tiles of A that are copied at once
 BREADTH = 512  # bytes of a row of B that are copied at once

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from .microkernel import ARGUMENTS, multiply_add
+from .module import Module
 from .packing import every_other
 from .target import Target
-from .text import SUFFIXES, Function, Module, Value, memory_type
+from .text import SUFFIXES, Function, Value, memory_type
 
 QUAD = 16  # bytes within which processors shuffle at full speed, of results
 WORD = 8  # bytes of an i64

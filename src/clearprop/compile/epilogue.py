@@ -12,10 +12,11 @@ from ..core.types import Type
 from .blocking import Layout as Strides
 from .kernels import Access, Apply, Buffer, Folded, Load, Loop, Node, Store
 from .loops import emit_begun
+from .module import Module
 from .nest import accesses
 from .registers import Corner, Registers, fits
 from .target import Target
-from .text import Function, Module, Value
+from .text import Function, Value
 
 ARGUMENTS = (
     ("ptr", "T"),  # the tile's sums

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from .kernels import TEAM, Access, Buffer
-from .text import Function, Module, Value
+from .module import Module
+from .text import Function, Value
 
 STATUS, WORK, FIRST = 0, 1, 2  # slots of the table
 TABLE = Value("%table", "ptr")
@@ -128,4 +129,4 @@ class Frame:
 
 def chunk_function(module: Module, name: str) -> Function:
     """Begin a function that `Frame.share` can be given."""
-    return Function(module, name, CHUNK)
+    return Function(module, name, CHUNK, plain=True)

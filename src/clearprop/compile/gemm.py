@@ -21,8 +21,9 @@ from .copies import Copies
 from .epilogue import Epilogue
 from .heights import Rows
 from .microkernel import BYTE
+from .module import Module
 from .target import Target
-from .text import Function, Module, Value
+from .text import Function, Value
 from .tile_steps import tile_steps
 
 __all__ = ["Epilogue", "Layout", "Product", "product"]
@@ -174,7 +175,7 @@ class _Writer(Copies):
     # ---- the three functions
 
     def pack(self) -> None:
-        f, cut = Function(self.module, f"{self.name}_pack", PACK), self.cut
+        f, cut = Function(self.module, f"{self.name}_pack", PACK, plain=True), self.cut
         for rows in cut.rows if cut.packs_a else ():
             self.pack_rows(f, rows)
         for panels in () if cut.near else cut.panels:
@@ -185,7 +186,7 @@ class _Writer(Copies):
         f.finish()
 
     def slice(self) -> None:
-        f = Function(self.module, f"{self.name}_slice", SLICE)
+        f = Function(self.module, f"{self.name}_slice", SLICE, plain=True)
         for panels in self.cut.panels if self.cut.near else ():
             self.groups(f, panels)
         for rows in () if self.cut.near else self.cut.rows:
@@ -200,7 +201,7 @@ class _Writer(Copies):
         f.finish()
 
     def whole(self) -> None:
-        f, cut = Function(self.module, self.name, OPERANDS), self.cut
+        f, cut = Function(self.module, self.name, OPERANDS, plain=True), self.cut
         scratch = f.at(Value("%work", "ptr"), cut.shared, cut.dtype)
         for left in range(0, cut.panel_count, cut.together):
             right = min(left + cut.together, cut.panel_count)

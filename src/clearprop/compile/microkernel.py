@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .module import Module
 from .target import Target
-from .text import SUFFIXES, Function, Module, Value, memory_type
+from .text import SUFFIXES, Function, Value, memory_type
 
 LINE = 64  # bytes of a cache line
 AHEAD = 16  # terms

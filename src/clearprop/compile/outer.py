@@ -70,7 +70,7 @@ def _repeated(access: Access) -> bool:
 
 def emit_outer(frame: Frame, target: Target, kernel: Contraction, name: str) -> Memory:
     """Write such a product into a kernel's function, and beside it what the function calls."""
-    f = frame.f
+    f, frame.f.plain = frame.f, True
     part = Function(f.module, name, ARGUMENTS)
     writer = _Outer(frame.within(part), target, kernel)
     writer.write()

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from .module import Module
 from .target import Target
-from .text import SUFFIXES, Function, Module, Value, memory_type
+from .text import SUFFIXES, Function, Value, memory_type
 
 AHEAD = 128  # bytes of a column that are asked for ahead
 ARGUMENTS = (
@@ -262,10 +263,11 @@ def _square(module: Module, target: Target, dtype: np.dtype[np.floating], column
 def transposed(f: Function, rows: list[Value], quad: int) -> list[Value]:
     """Return the columns of a square of vectors; `quad` is how many elements 16 bytes hold.
 
-    First within each 16 bytes, where processors shuffle at full speed, then by whole 16 bytes.
+    First within each 16 bytes, where processors shuffle at full speed, then by whole 16 bytes. Between the two stands
+    a fence: LLVM would look for shorter ways through all four exchanges, for as long as for all else, and find none.
     """
     lanes = rows[0].lanes
-    inside = [_columns(f, rows[i : i + quad], 1, quad) for i in range(0, lanes, quad)]
+    inside = [[f.fence(v) for v in _columns(f, rows[i : i + quad], 1, quad)] for i in range(0, lanes, quad)]
     outside = [_columns(f, list(same), quad, lanes) for same in zip(*inside, strict=True)]
     return [value for quadruple in zip(*outside, strict=True) for value in quadruple]
 

@@ -5,7 +5,7 @@ How many there are depends on the text alone: the code is the same on every mach
 
 from __future__ import annotations
 
-from .text import Module
+from .module import Module
 
 LETTERS = 50_000  # of text that are worth a part
 MOST = 4

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from .engine import Native
+from .module import Module
 from .target import Target, chosen
-from .text import Function, Module, Value, value_type
+from .text import Function, Value, value_type
 
 CHAINS = (
     12  # multiply-adds that do not wait for one another: more than the processor begins before one is done

@@ -63,6 +63,7 @@ def emit_product(
         return emit_outer(frame, target, kernel, name)
     if (parts := sum_cut(target, kernel, kernel.inputs[1].buffer in owned)) > 1:
         return emit_parts(frame, target, kernel, name, parts, rows)
+    frame.f.plain = True
     made, time = _written(frame, target, kernel, name)
     folds = kernel.loop is not None and bool(kernel.loop.folds)
     least = 1 if updates(kernel).isdisjoint(owned) else 2
@@ -193,6 +194,7 @@ def _spread(frame: Frame, kernel: Contraction, made: Product, count: int, step: 
         f.module,
         f"{made.name}_several",
         [("ptr", "table"), ("i64", "who"), ("i64", "first"), ("i64", "last")],
+        plain=True,
     )
     inside = frame.within(several)
     _find(inside, kernel)

@@ -28,10 +28,11 @@ from .identity import digest, recorded
 from .in_place import in_place
 from .kernels import FAILED, Buffer, Contraction, Kernel, ends
 from .memory import NOWHERE, block, plan
+from .module import Module
 from .parts import parts
 from .target import Target, chosen
 from .team import ALONE, Members, borrow
-from .text import Function, Module, Value
+from .text import Function, Value
 
 if TYPE_CHECKING:
     from .arriving import Arriving
@@ -45,6 +46,8 @@ class Program:
 
     The memory of a donated input may become that of a result of its type: a call gives the array that it was given.
     """
+
+    seldom = False  # whether its code should rather be made fast than run fast
 
     def __init__(self, graph: Graph, target: Target | None = None, donated: Collection[int] = ()) -> None:
         self.graph, self.target = graph, target or chosen()
@@ -108,9 +111,9 @@ class Program:
     @cached_property
     def module(self) -> Module:
         """The graph as LLVM text."""
-        module = Module()
+        module = Module(self.seldom)
         names = [self._kernel(module, i, kernel) for i, kernel in enumerate(self.schedule.kernels)]
-        run = Function(module, "run", [("ptr", "table")], internal=False)
+        run = Function(module, "run", [("ptr", "table")], internal=False, plain=True)
         self._order(run, names)
         run.finish()
         self._finish(module)
@@ -174,7 +177,7 @@ class Program:
 
     def _settings(self) -> tuple[Any, ...]:
         """Return what the text depends on beside the schedule."""
-        return (self.target,)
+        return (self.target, self.seldom)
 
     def _code(self) -> Code:
         if self._made is None:

@@ -22,10 +22,11 @@ from .given import fitted, rows_fitted
 from .in_place import in_place
 from .kernels import Buffer, Contraction
 from .memory import aligned, block, empty, lifetimes, parts
+from .module import Module
 from .program import Program
 from .rows import Rows, description
 from .target import Target
-from .text import Function, Module, Value
+from .text import Function, Value
 
 I64 = np.dtype(np.int64)
 MOST = 1.25  # times what must be there is all that there may be, but for
@@ -56,10 +57,12 @@ class Roles:
 
 
 class Repeat(Program):
-    """A step's graph, with a native loop around it."""
+    """A step's graph, with a native loop around it; one that runs seldom should rather be made fast than run fast."""
 
-    def __init__(self, graph: Graph, roles: Roles, target: Target | None = None) -> None:
-        self.roles = roles
+    def __init__(
+        self, graph: Graph, roles: Roles, target: Target | None = None, seldom: bool = False
+    ) -> None:
+        self.roles, self.seldom = roles, seldom
         super().__init__(graph, target)
 
     @cached_property
@@ -97,7 +100,7 @@ class Repeat(Program):
     def _finish(self, module: Module) -> None:
         """Write ``repeat(table, rows, data, records, steps)``."""
         arguments = [("ptr", "table"), ("ptr", "rows"), ("ptr", "data"), ("ptr", "records"), ("i64", "steps")]
-        f = Function(module, "repeat", arguments, internal=False)
+        f = Function(module, "repeat", arguments, internal=False, plain=True)
         inputs, outputs = self.schedule.inputs, self.schedule.outputs  # as its kernels know them
         streamed = inputs[self.roles.carried :]
         copying = [self._rows(buffer) for buffer in streamed]

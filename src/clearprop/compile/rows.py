@@ -15,8 +15,9 @@ import numpy as np
 from ..core.types import Type
 from .frame import EXTRA, NUMBER, STATUS, Frame, chunk_function
 from .kernels import Buffer
+from .module import Module
 from .target import Target
-from .text import Function, Module, Value
+from .text import Function, Value
 
 Array = np.ndarray[Any, Any]
 
@@ -69,7 +70,7 @@ class Rows:
 
     def write(self, module: Module) -> None:
         """Write the function that copies whole rows."""
-        f = Function(module, self.name, [*GIVEN, ("i64", "first"), ("i64", "last")])
+        f = Function(module, self.name, [*GIVEN, ("i64", "first"), ("i64", "last")], plain=True)
         self._write(f, Value("%first", "i64"), Value("%last", "i64"), Value("0", "i64"), self.size)
 
     def _write(self, f: Function, first: Value, last: Value, begin: Value, size: int) -> None:
@@ -161,7 +162,7 @@ class Rows:
         itemsize = self.batch.type.dtype.itemsize
         name = f"{self.name}_{count}"
         if name not in frame.f.module.functions:
-            f = Function(frame.f.module, name, [*GIVEN, ("i64", "begin")])
+            f = Function(frame.f.module, name, [*GIVEN, ("i64", "begin")], plain=True)
             every = (Value("0", "i64"), Value(str(self.count), "i64"))
             self._write(f, *every, Value("%begin", "i64"), count * itemsize)
         self._called(frame, name, frame.f.integer("mul", first, itemsize))

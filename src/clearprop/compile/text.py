@@ -6,10 +6,12 @@ A value is scalar or a vector of ``lanes``; the same code that emits one emits t
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from .module import Module
 
 INTEGERS = {1: "i8", 2: "i16", 4: "i32", 8: "i64"}
 FLOATS = {2: "half", 4: "float", 8: "double"}
@@ -23,6 +25,8 @@ SUFFIXES = {
     "i32": "i32",
     "i64": "i64",
 }
+
+NOTHING = {("add", "0"), ("sub", "0"), ("mul", "1"), ("udiv", "1")}  # what leaves an integer as it is
 
 
 def memory_type(dtype: np.dtype[Any]) -> str:
@@ -68,29 +72,6 @@ def literal(number: Any, element: str) -> str:
     return str(int(number))
 
 
-class Module:
-    """Functions and the intrinsics that they call; each function once, by its name."""
-
-    def __init__(self) -> None:
-        self.functions: dict[str, str] = {}
-        self.signatures: dict[str, str] = {}
-        self.declared: dict[str, str] = {}
-        self.globals: dict[str, str] = {}
-
-    def declare(self, name: str, signature: str) -> None:
-        """Note an external function, as ``returned @name(arguments)``."""
-        self.declared[name] = f"declare {signature}"
-
-    def text(self) -> str:
-        """Return the module."""
-        return self.of(self.functions.values())
-
-    def of(self, functions: Iterable[str]) -> str:
-        """Return a module of these functions, with all else that this one has."""
-        lines = [*self.globals.values(), *self.declared.values(), *functions]
-        return "\n".join(lines) + '\nattributes #0 = { nounwind "prefer-vector-width"="512" }\n'
-
-
 class Function:
     """A function while it is being written.
 
@@ -103,6 +84,8 @@ class Function:
         LLVM type; void by default.
     internal : bool
         Not to be seen from outside of the module.
+    plain : bool
+        Whether LLVM need not look for better code: it only copies, or says which others work where.
     """
 
     def __init__(
@@ -112,14 +95,15 @@ class Function:
         arguments: Sequence[tuple[str, str]],
         returned: str = "void",
         internal: bool = True,
+        plain: bool = False,
     ) -> None:
         self.module, self.name, self.returned = module, name, returned
         listed = ", ".join(f"{type} %{argument}" for type, argument in arguments)
         linkage = "internal " if internal else ""
         self.signature = f"{returned} @{name}({', '.join(type for type, _ in arguments)})"
-        self.lines = [f"define {linkage}{returned} @{name}({listed}) #0 {{", "entry:"]
+        self.lines = [f"define {linkage}{returned} @{name}({listed})", "entry:"]
         self.allocated: list[str] = []
-        self.block, self.count = "entry", 0
+        self.block, self.count, self.plain = "entry", 0, plain
 
     # ---- the text itself
 
@@ -146,7 +130,8 @@ class Function:
     def finish(self, result: Value | None = None) -> None:
         """End the function and enter it into its module."""
         self.do("ret void" if result is None else f"ret {result}")
-        lines = self.lines[:2] + self.allocated + self.lines[2:] + ["}"]
+        opening = f"{self.lines[0]} #{int(self.plain or self.module.seldom)} {{"
+        lines = [opening, self.lines[1], *self.allocated, *self.lines[2:], "}"]
         self.module.functions[self.name] = "\n".join(lines)
         self.module.signatures[self.name] = self.signature
 
@@ -233,6 +218,10 @@ class Function:
         lanes = ", ".join(f"i32 {i}" for i in picked)
         return self.make(f"shufflevector {a}, {b}, <{len(picked)} x i32> <{lanes}>", a.element, len(picked))
 
+    def fence(self, value: Value) -> Value:
+        """Return a value; of float32 and float64 LLVM does not see any more how it was made."""
+        return self.call("llvm.arithmetic.fence", value) if value.element in ("float", "double") else value
+
     def first(self, count: Value, lanes: int) -> Value:
         """Return a mask of the first `count` lanes."""
         steps = ", ".join(f"i32 {i}" for i in range(lanes))
@@ -305,8 +294,10 @@ class Function:
     # ---- control
 
     def integer(self, instruction: str, a: Value | int, b: Value | int) -> Value:
-        """Compute with i64: add, mul, udiv ..."""
+        """Compute with i64: add, mul, udiv ...; what changes nothing is not written."""
         left, right = (x.name if isinstance(x, Value) else str(x) for x in (a, b))
+        if (instruction, right) in NOTHING:
+            return Value(left, "i64")
         return self.make(f"{instruction} i64 {left}, {right}", "i64")
 
     def loop(
@@ -319,8 +310,11 @@ class Function:
     ) -> list[Value]:
         """Write ``for i = start; i < stop; i += step`` with carried values; return them after it.
 
-        ``body(i, carried)`` returns the carried values of the next round. No round at all is fine.
+        ``body(i, carried)`` returns the carried values of the next round. No round at all is fine; a single one, known
+        as such, is written without a loop.
         """
+        if isinstance(start, int) and isinstance(stop, int) and start < stop <= start + step:
+            return list(body(Value(str(start), "i64"), list(carried)))
         head, inside, after = self.fresh("head"), self.fresh("body"), self.fresh("after")
         before = self.block
         first = start.name if isinstance(start, Value) else str(start)

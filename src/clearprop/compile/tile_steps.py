@@ -8,7 +8,7 @@ from .blocking import Panels, Plan
 from .dot import dot_kernel
 from .epilogue import Epilogue, Sums, called, storing
 from .microkernel import Tile, kernel
-from .text import Module
+from .module import Module
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from .module import Module
 from .program import Program
 from .repeat import Repeat
-from .text import Function, Module, Value
+from .text import Function, Value
 
 I64 = np.dtype(np.int64)
 

@@ -7,12 +7,15 @@ from collections.abc import Callable, Sequence
 
 from .text import Function, Value
 
+FENCED = 2  # exchanges after which stands a fence
+
 
 def turned(f: Function, vectors: Sequence[Value | None], count: int) -> list[Value]:
     """Transpose squares: of P vectors, each P lanes are a row of a square. Return the first `count` vectors.
 
     Blocks of half of the lanes change places first, then halves of these, and so on; what is None does not matter,
-    and what nobody asks for is not computed.
+    and what nobody asks for is not computed. After two exchanges stands a fence: LLVM would look for shorter ways
+    through all of them, for as long as for all else of a function, and find none.
     """
     stages = len(vectors).bit_length() - 1
 
@@ -22,7 +25,8 @@ def turned(f: Function, vectors: Sequence[Value | None], count: int) -> list[Val
             return vectors[i]
         block = len(vectors) >> stage
         a, b = after(stage - 1, i & ~block), after(stage - 1, i | block)
-        return _exchanged(f, a, b, block, bool(i & block))
+        exchanged = _exchanged(f, a, b, block, bool(i & block))
+        return f.fence(exchanged) if exchanged and stage == FENCED < stages else exchanged
 
     known = next(v for v in vectors if v is not None)
     return [after(stages, i) or _nothing(known) for i in range(count)]

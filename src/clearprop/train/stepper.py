@@ -28,6 +28,8 @@ from .data import Samples
 if TYPE_CHECKING:
     from ..compile.repeat import Repeating, Roles
 
+FEW = 10  # one in so many rows of an epoch
+
 
 class Stepper(ABC):
     """A model being trained: its values now, and steps on rows of the data."""
@@ -176,16 +178,22 @@ class Native(Stepper):
         return Roles(n, (n, n + 1) if self.keep else (n,), watched=n)
 
     def prepare(self, sizes: Iterable[int]) -> None:
-        """Make the machine code for these sizes of batches, side by side."""
+        """Make the machine code for these sizes of batches, side by side.
+
+        All but the largest are the last of an epoch; of few of its rows, they hardly matter to how long it takes.
+        """
         from ..compile.program import make, without_collecting
         from ..compile.repeat import Repeat
         from ..compile.target import chosen
 
-        made, target = {}, chosen()
+        made: dict[int, Repeat] = {}
+        target = chosen()
+        few = len(self.data[0]) / FEW
 
         def repeats() -> Iterator[Repeat]:
             for size in sorted(sizes, reverse=True):
-                made[size] = Repeat(self.graph(size), self.roles, target)
+                seldom = bool(made) and size < few
+                made[size] = Repeat(self.graph(size), self.roles, target, seldom)
                 yield made[size]
 
         with without_collecting():
