@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..core.graph import Graph
-from .cache import Code, find, keep
+from .cache import Code, find, folder, keep
 from .calls import Call
 from .constants import Constants, made_again, numbered
 from .engine import Native, assemble, making
@@ -200,6 +200,9 @@ class Program:
 
     def _find(self) -> bool:
         """Take the code from the cache, if it is there; its key, where the graph is known there, with no schedule."""
+        if folder() is None:
+            self._name = self._key = None
+            return False
         self._name = recorded(self.graph, type(self).__qualname__, self._settings())
         known = find(self._name)
         if known is not None and (code := find(known.object.decode())) is not None:

@@ -212,7 +212,7 @@ class Carried:
 
 
 class Repeating:
-    """Steps on some data, ready to run."""
+    """Steps on some data, ready to run: their code is in memory."""
 
     def __init__(self, step: Repeat, carried: Carried, data: Sequence[np.ndarray[Any, Any]]) -> None:
         self.step, self.carried = step, carried
@@ -226,6 +226,8 @@ class Repeating:
         self.data = [rows_fitted(d, b) for d, b in zip(data, step.inputs[n:], strict=True)]
         self.described = [description(d) for d in self.data]
         self.constants = [array for _, array in step.constants]
+        pointers = [ctypes.c_void_p] * 4
+        self.call = step.native("repeat", *pointers, ctypes.c_int64)
 
     def run(self, rows: np.ndarray[Any, Any], steps: int) -> list[np.ndarray[Any, Any]]:
         """Do so many steps, at least one, on these rows of the data; return what is recorded, a row for each step.
@@ -244,9 +246,6 @@ class Repeating:
             np.empty((steps, *outputs[i].type.shape), outputs[i].type.dtype) for i in step.roles.recorded
         ]
         carried = self.carried
-        call = step.native(
-            "repeat", ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64
-        )
         with step.members() as members:
             status = np.array([0, members.address, *[0] * 6], np.int64)
             arrays = [
@@ -258,7 +257,9 @@ class Repeating:
                 *self.rest,
                 *self.constants,
             ]
-            call(_addresses(arrays), rows.ctypes.data, _addresses(self.described), _addresses(records), steps)
+            self.call(
+                _addresses(arrays), rows.ctypes.data, _addresses(self.described), _addresses(records), steps
+            )
         step.require_success(status)
         done = int(status[DONE])
         if done % 2:
