@@ -39,4 +39,4 @@ def train(name: str, folder: str, threads: int, epochs: int) -> float:
 
 
 if __name__ == "__main__":
-    print(train(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))
+    print(train(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])), flush=True)
