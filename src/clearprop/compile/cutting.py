@@ -37,6 +37,7 @@ PAYING = 16  # and times as many elements as partial results are read, at least
 TALL = 256  # rows, at least, of a part of a product that copies its panels
 EVEN = 32  # panels of all parts, or more: threads come out even without cutting rows
 ENDS = 3 / 8  # of a product that are large groups of panels, at either end
+MANY = 24  # blocks of a product, about, at most: the first panel of each is not at hand
 FEW = 16  # such blocks: each is tall enough to be worth the panels that it reads
 LINE = 64  # elements of the innermost axis that stay together
 
@@ -238,7 +239,7 @@ def product_cut(product: Product, time: float, rows: bool = True, least: int = 1
     if product.group:
         return _groups(product, max(least, wanted(time)), rows)
     wide = WIDE if product.copies else 1
-    chunks = max(least, min(wanted(time), FEW if product.copies else MOST))
+    chunks = max(least, min(wanted(time), FEW if product.copies else MANY))
     tiles, panels, cut = product.tiles, product.together, Blocks(1, 1)
     while cut.chunks < chunks:
         flat = not rows or tiles == 1
