@@ -35,7 +35,7 @@ COMMON, OWN = 2, 4  # parts of the room that copies for all threads have, and fo
 TALL = (
     0.8  # of the height that registers allow, at least, if rows of a large B begin anywhere in a cache line
 )
-DEPTH = 3200  # bytes of a row of A that a tile goes through before it is put down
+DEPTH = 4096  # bytes of a row of A that a tile goes through before it is put down
 
 
 @dataclass(frozen=True)
