@@ -29,8 +29,8 @@ LONG = 64  # terms of a sum, at least, for which kernels ask for memory
 LARGE = 512 * 1024  # bytes of C that the second cache holds anyway
 FOLLOW = 1024 * 1024  # bytes of panels, or more: the second cache has lost the next one when its turn comes
 PASSING = 3  # tiles, at least, that ask for the next panel: a line of each row of it, or some
-MANY = 8  # panels, at least, so that they can be shared out without cutting rows,
-EVEN = (4, 6)  # or so many
+MANY = 20  # panels, at least, so that threads come out about even without cutting rows,
+FOUR = 4  # or so many, if they are an even number of one width
 COMMON, OWN = 2, 4  # parts of the room that copies for all threads have, and for each
 TALL = (
     0.8  # of the height that registers allow, at least, if rows of a large B begin anywhere in a cache line
@@ -252,8 +252,14 @@ class Plan:
             and (self.reads_a or copied)
             and not any(p.in_place for p in self.panels)
             and self.m <= ROUND
-            and (self.panel_count >= MANY or self.panel_count in EVEN or alone or self.folded)
+            and (self.panel_count >= MANY or self.even or alone or self.folded)
         )
+
+    @property
+    def even(self) -> bool:
+        """Whether two threads share panels evenly."""
+        alike = self.panels[0].vectors == self.panels[-1].vectors
+        return alike and self.panel_count >= FOUR and self.panel_count % 2 == 0
 
     @property
     def packs_a(self) -> bool:

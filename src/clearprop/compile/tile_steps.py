@@ -53,10 +53,7 @@ def tile_steps(
     )
     if cut.straight(panels):
         return Steps(plain)
-    if epilogue:
-        write = epilogue.finish
-    elif cut.c.row == 1:
-        write = storing_turned(cut.target, cut.dtype, cut.c.column)
-    else:
-        write = storing(cut.target, cut.dtype, cut.c.T if cut.turned else cut.c).finish
+    through = epilogue or storing(cut.target, cut.dtype, cut.c.T if cut.turned else cut.c)
+    down = epilogue is None and cut.c.row == 1
+    write = storing_turned(cut.target, cut.dtype, cut.c.column) if down else through.finish
     return Steps(plain, False, called(module, f"{name}_finish", write, sums), fetch)
