@@ -61,7 +61,8 @@ class Ranges:
 class Blocks:
     """A product in blocks of about as many tiles and panels each, so many down and across.
 
-    They are numbered row by row, or `by_panels`: then who has copied panels mostly meets them again.
+    They are numbered row by row, or `by_panels`: then who has copied panels mostly meets them again, which is worth
+    more than to walk along C if copies are not small beside it.
     """
 
     down: int
@@ -261,7 +262,8 @@ def product_cut(product: Product, time: float, rows: bool = True, least: int = 1
             cut = Blocks(cut.down + 1, cut.across)
         elif 1 < cut.across < product.together:
             cut = Blocks(cut.down, cut.across + 1)
-    return replace(cut, by_panels=product.work_bytes > 0) if cut.chunks > 1 else None
+    results = product.tiles * product.height * product.together * product.width
+    return replace(cut, by_panels=product.work_bytes >= results) if cut.chunks > 1 else None
 
 
 def _groups(product: Product, chunks: int, rows: bool) -> Groups | None:
