@@ -1,6 +1,6 @@
 """Matrix products: share of the measured peak, beside NumPy's BLAS, with one and more threads.
 
-    python benchmarks/gemm.py [--sizes 128,512 | --shapes 32x64x32,200x784x100 | --random 20 --seed 1]
+    python benchmarks/gemm.py [--sizes 128,512 | --shapes 32x64x32,200x784x100 | --random 20 --seed 1 --smallest 100]
                               [--threads 1,2] [--target avx2] [--orders NN,NT,TN]
 
 Shapes are m x k x n. The peak is that of a loop of multiply-adds in registers, in as many threads. All take turns;
@@ -35,9 +35,8 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=about)
     parser.add_argument("--sizes", help="of square matrices")
     parser.add_argument("--shapes", help="such as 32x64x32")
-    parser.add_argument(
-        "--random", type=int, metavar="N", help="products with sides from 1 to 3000, log-uniform"
-    )
+    parser.add_argument("--random", type=int, metavar="N", help="products with sides up to 3000, log-uniform")
+    parser.add_argument("--smallest", type=int, default=1, help="side of a random product")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", default="1")
     parser.add_argument("--orders", default="NN,NT,TN", help="T: that matrix is stored transposed")
@@ -58,7 +57,9 @@ def shapes(given: argparse.Namespace) -> Iterator[tuple[int, int, int]]:
         rng = np.random.default_rng(given.seed)
         found = 0
         while found < given.random:
-            m, k, n = (int(np.exp(rng.uniform(0, np.log(LARGEST + 1)))) for _ in range(3))
+            m, k, n = (
+                int(np.exp(rng.uniform(np.log(given.smallest), np.log(LARGEST + 1)))) for _ in range(3)
+            )
             if 2.0 * m * k * n <= MOST_WORK:
                 found += 1
                 yield m, k, n

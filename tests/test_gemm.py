@@ -237,7 +237,10 @@ def cut_anyhow(target, m, n, k, orders, with_epilogue):
 
 @targets
 @pytest.mark.parametrize("with_epilogue", [False, True])
-@pytest.mark.parametrize(("m", "n", "k", "orders"), [(1100, 160, 300, "CFC"), (1100, 200, 900, "CFC")])
+@pytest.mark.parametrize(
+    ("m", "n", "k", "orders"),
+    [(1100, 160, 300, "CFC"), (1100, 200, 900, "CFC"), (45, 200, 300, "CCC"), (40, 333, 900, "CCC")],
+)
 def test_asking_for_the_next_panel_changes_no_bit(monkeypatch, target, m, n, k, orders, with_epilogue):
     rng, found = np.random.default_rng(1), []
     a, b = (fill(np.empty(s, np.float32, o), rng) for s, o in zip(((m, k), (k, n)), orders, strict=False))

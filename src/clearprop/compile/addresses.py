@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from .blocking import Panels, Plan
 from .heights import Rows
+from .microkernel import LINE, UNIT
 from .text import Function, Value
 
 
@@ -72,3 +75,28 @@ class Addresses:
     def row(self, f: Function, rows: Rows, t: Value) -> Value:
         """Return a tile's first row."""
         return f.integer("add", f.integer("mul", f.integer("sub", t, rows.first), rows.height), rows.start)
+
+    def following(self, f: Function, part: Part, panels: Panels) -> Callable[[Value, Value], str]:
+        """Return what gives a kernel its part of the next panel, from the tile's number and where this panel is.
+
+        Each tile asks for one line of some rows: where B is read in place, rows are apart.
+        """
+        cut, size = self.cut, self.cut.dtype.itemsize
+        if not cut.follows(panels):
+            return lambda t, b: ""
+        lines, line = math.ceil(panels.width * size / LINE), LINE // size
+        row, onward = (cut.b.row, 1) if panels.in_place else (panels.width, cut.long)
+        several = f.integer("udiv", f.integer("sub", part.end, part.start), lines)
+        shares = f.call("llvm.smax", several, Value("1", "i64"))
+        rows, rate = f.integer("udiv", part.terms, shares), f.integer("udiv", Value(str(UNIT), "i64"), shares)
+
+        def ahead(t: Value, b: Value) -> str:
+            number = f.integer("sub", t, part.start)
+            share = f.call("llvm.smin", f.integer("udiv", number, lines), f.integer("sub", shares, 1))
+            first, place = f.integer("mul", share, rows), f.integer("urem", number, lines)
+            end = (
+                panels.width * onward + line - 1
+            )  # of a line, as a row may begin in one that is there already
+            return f", {self.affine(f, b, (first, row), (place, line), (end, 1))}, i64 {row * size}, {rate}"
+
+        return ahead

@@ -23,15 +23,19 @@ SHARES = 8  # parts, at least, that blocks are of all tiles, and groups of all p
 FEW = 4  # tiles of a block, or more: each reads all panels anew
 FIRST_HALF = 16 * 1024  # bytes of all panels for which the first cache has room beside what goes through it
 PAIR = 2  # panels of a group, or more: each reads all tiles anew
-GROUP = 416 * 1024  # bytes of panels that are copied together
+GROUP = 512 * 1024  # bytes of panels that are copied together
 ROUND = 1024  # rows of A, at most, that pass a group of panels
 LONG = 64  # terms of a sum, at least, for which kernels ask for memory
 LARGE = 512 * 1024  # bytes of C that the second cache holds anyway
 FOLLOW = 1024 * 1024  # bytes of panels, or more: the second cache has lost the next one when its turn comes
-MANY = 8  # panels, at least, so that they can be shared out without cutting rows,
-EVEN = (4, 6)  # or so many
+PASSING = 4  # tiles, at least, that ask for the next panel: a line of each row of it, or some
+MANY = 20  # panels, at least, so that threads come out about even without cutting rows,
+FOUR = 4  # or so many, if they are an even number of one width
 COMMON, OWN = 2, 4  # parts of the room that copies for all threads have, and for each
-DEPTH = 3200  # bytes of a row of A that a tile goes through before it is put down
+TALL = (
+    0.8  # of the height that registers allow, at least, if rows of a large B begin anywhere in a cache line
+)
+DEPTH = 4096  # bytes of a row of A that a tile goes through before it is put down
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,15 @@ class Plan:
         most = min(accumulators(self.target) // self.vectors, 16)
         chains = 12 if self.vectors <= 2 else 16  # of multiply-adds, that hide how long each takes
         busy = math.ceil(chains / self.vectors)
-        return heights(self.m, max(most // 2 + 1, min(busy, most)), most)
+        least = max(most // 2 + 1, min(busy, most))
+        return heights(self.m, math.ceil(TALL * most) if self.slanting else least, most)
+
+    @property
+    def slanting(self) -> bool:
+        """Whether B is large, may be read in place, and its rows begin anywhere in a cache line."""
+        offset = self.b.row * self.dtype.itemsize % self.target.vector_bytes
+        size = self.k * self.n * self.dtype.itemsize
+        return self.b.column == 1 and offset > 0 and size >= FOLLOW
 
     @cached_property
     def panels(self) -> tuple[Panels, ...]:
@@ -214,6 +226,8 @@ class Plan:
     def block(self) -> int:
         """Tiles whose rows of A are kept at hand while all panels pass."""
         tile = self.depth * self.dtype.itemsize * self.rows[0].height
+        if self.reads_a and (not self.blocked or all(self.straight(p) for p in self.panels)):
+            return max(1, BLOCK // tile)
         wanted = max(FEW, math.ceil(self.tile_count / SHARES))
         return max(1, min(BLOCK // tile, wanted, self._fitting(tile, OWN)))
 
@@ -238,8 +252,14 @@ class Plan:
             and (self.reads_a or copied)
             and not any(p.in_place for p in self.panels)
             and self.m <= ROUND
-            and (self.panel_count >= MANY or self.panel_count in EVEN or alone or self.folded)
+            and (self.panel_count >= MANY or self.even or alone or self.folded)
         )
+
+    @property
+    def even(self) -> bool:
+        """Whether two threads share panels evenly."""
+        alike = self.panels[0].vectors == self.panels[-1].vectors
+        return alike and self.panel_count >= FOUR and self.panel_count % 2 == 0
 
     @property
     def packs_a(self) -> bool:
@@ -353,15 +373,22 @@ class Plan:
         """Whether kernels ask for the memory of the next tile: C is not at hand, and they are not too short for it."""
         return self.depth >= LONG and self.m * self.n * self.dtype.itemsize > LARGE
 
+    def _distant(self, panels: Panels) -> bool:
+        """Whether these panels are read where B is, and that is no near cache."""
+        size = self.n * self.k * self.dtype.itemsize
+        return panels.in_place and not self.dotted and size >= FOLLOW and self.depth >= LONG
+
     def follows(self, panels: Panels) -> bool:
         """Whether kernels ask for the next of these panels, so that the first tile that passes it need not wait."""
-        several = panels.stop - panels.first > 1 and not (self.near or panels.in_place)
-        return several and self.shared * self.dtype.itemsize >= FOLLOW
+        if self.near or panels.stop - panels.first == 1:
+            return False
+        if panels.in_place:
+            return self._distant(panels) and self.tile_count >= PASSING
+        return self.shared * self.dtype.itemsize >= FOLLOW
 
     def far(self, panels: Panels) -> bool:
         """Whether kernels ask for rows of B where they stand, apart from each other, before they come to them."""
-        size = self.n * self.k * self.dtype.itemsize
-        return panels.in_place and not self.dotted and size >= FOLLOW and self.depth >= LONG
+        return self._distant(panels) and not self.follows(self.panels[0])
 
     def straight(self, panels: Panels) -> bool:
         """Whether kernels write these panels' results to C themselves."""

@@ -6,7 +6,7 @@ What a kernel takes is estimated from its arithmetic and the memory that it walk
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .gemm import Product
 from .kernels import Apply, Contraction, Kernel, Loop, Special, Strips
@@ -27,6 +27,7 @@ ROOT = 5  # cycles of a vector of square roots
 BANDWIDTH = 1.2e5  # bytes in a microsecond, from the second cache
 WIDE = 8  # times as wide as tall are blocks of a product that copy their rows
 STREAM = 2.4e5  # bytes in a microsecond of what is walked from its beginning to its end
+WORTH_COPYING = 1.5  # microseconds of copies that all threads then read
 WORTH_OWNING = 1.2  # microseconds of an update whose rows threads then own,
 OWNED = 0.2  # and of a product that reads those rows
 SHALLOW = 16  # rows, at most, of a product whose sum is cut so that each thread reads a part of B,
@@ -40,6 +41,7 @@ PAYING = 16  # and times as many elements as partial results are read, at least
 TALL = 256  # rows, at least, of a part of a product that copies its panels
 EVEN = 32  # panels of all parts, or more: threads come out even without cutting rows
 ENDS = 3 / 8  # of a product that are large groups of panels, at either end
+MANY = 24  # blocks of a product, about, at most: the first panel of each is not at hand
 FEW = 16  # such blocks: each is tall enough to be worth the panels that it reads
 LINE = 64  # elements of the innermost axis that stay together
 
@@ -60,10 +62,15 @@ class Ranges:
 
 @dataclass(frozen=True)
 class Blocks:
-    """A product in blocks of about as many tiles and panels each, numbered row by row: so many down and across."""
+    """A product in blocks of about as many tiles and panels each, so many down and across.
+
+    They are numbered row by row, or `by_panels`: then who has copied panels mostly meets them again, which is worth
+    more than to walk along C if copies are not small beside it.
+    """
 
     down: int
     across: int
+    by_panels: bool = False
 
     @property
     def chunks(self) -> int:
@@ -242,7 +249,8 @@ def copy_time(product: Product) -> float:
 
 def panel_cut(product: Product) -> Ranges | None:
     """Return how to cut the copying of a round's panels."""
-    chunks = wanted(copy_time(product))
+    time = copy_time(product)
+    chunks = max(wanted(time), 2 if time >= WORTH_COPYING else 1)
     cut = Ranges(0, product.pieces, math.ceil(product.pieces / chunks))
     return cut if cut.chunks > 1 else None
 
@@ -260,7 +268,7 @@ def product_cut(
     if product.group:
         return _groups(product, max(least, wanted(time)), rows)
     wide = WIDE if product.copies else 1
-    chunks = max(least, min(wanted(time), FEW if product.copies else MOST))
+    chunks = max(least, min(wanted(time), FEW if product.copies else MANY))
     if owned and rows and time < BRIEF and product.tiles > 1:
         return Blocks(min(chunks, product.tiles), 1)
     tiles, panels, cut = product.tiles, product.together, Blocks(1, 1)
@@ -273,11 +281,13 @@ def product_cut(
         else:
             panels = math.ceil(panels / 2)
         cut = Blocks(math.ceil(product.tiles / tiles), math.ceil(product.together / panels))
-    if cut.chunks == 1 or cut.chunks % 2 == 0:  # an even number leaves no thread of two with one block less
-        return cut if cut.chunks > 1 else None
-    if 1 < cut.down < product.tiles:
-        return Blocks(cut.down + 1, cut.across)
-    return Blocks(cut.down, cut.across + 1) if 1 < cut.across < product.together else cut
+    if cut.chunks > 1 and cut.chunks % 2:  # an even number leaves no thread of two with one block less
+        if 1 < cut.down < product.tiles:
+            cut = Blocks(cut.down + 1, cut.across)
+        elif 1 < cut.across < product.together:
+            cut = Blocks(cut.down, cut.across + 1)
+    results = product.tiles * product.height * product.together * product.width
+    return replace(cut, by_panels=product.work_bytes >= results) if cut.chunks > 1 else None
 
 
 def _groups(product: Product, chunks: int, rows: bool) -> Groups | None:

@@ -20,7 +20,6 @@ from .choice import plan
 from .copies import Copies
 from .epilogue import Epilogue
 from .heights import Rows
-from .microkernel import BYTE
 from .module import Module
 from .target import Target
 from .text import Function, Value
@@ -336,21 +335,6 @@ class _Writer(Copies):
                 self.each(f, left, right, panel)
 
         self.each(f, part.start, part.end, one)
-
-    def following(self, f: Function, part: Part, panels: Panels) -> Callable[[Value, Value], str]:
-        """Return what gives a kernel its part of the next panel, from the tile's number and where this panel is."""
-        if not self.cut.follows(panels):
-            return lambda t, b: ""
-        row = Value(str(panels.width * self.cut.dtype.itemsize), "i64")
-        pace = f.integer("add", f.integer("udiv", row, f.integer("sub", part.end, part.start)), 1)
-        own = f.integer("mul", pace, part.terms)
-
-        def ahead(t: Value, b: Value) -> str:
-            following = f.at(b, panels.width * self.cut.long, self.cut.dtype)
-            place = f.at(following, f.integer("mul", f.integer("sub", t, part.start), own), BYTE)
-            return f", {place}, {pace}"
-
-        return ahead
 
     def tile(self, f: Function, part: Part, panels: Panels) -> _Call:
         """Return what writes the work on one tile, given its row, its column and where its panel of B is."""

@@ -17,6 +17,7 @@ from .text import SUFFIXES, Function, Value, memory_type
 
 LINE = 64  # bytes of a cache line
 AHEAD = 16  # terms
+UNIT = 65536  # parts
 BYTE = np.dtype(np.uint8)  # what some distances are counted in
 ARGUMENTS = (
     ("ptr", "A"),  # first element of the tile's first row
@@ -32,7 +33,8 @@ ARGUMENTS = (
 )
 FOLLOWS = (
     ("ptr", "ahead"),  # this tile's part of the next panel of B
-    ("i64", "pace"),  # bytes of it that it asks for in each round
+    ("i64", "pace"),  # bytes from one place of it to the next
+    ("i64", "rate"),  # places that it asks for in each round, in parts
 )
 
 
@@ -130,11 +132,13 @@ class _Kernel:
             if self.tile.asks:
                 self.ask(k)
             if self.tile.follows:
-                f.prefetch(f.at(Value("%ahead", "ptr"), f.integer("mul", k, Value("%pace", "i64")), BYTE))
+                place = f.integer("lshr", f.integer("mul", k, Value("%rate", "i64")), UNIT.bit_length() - 1)
+                f.prefetch(f.at(Value("%ahead", "ptr"), f.integer("mul", place, Value("%pace", "i64")), BYTE))
             if self.tile.far:
                 ahead = self.move(row, f.integer("mul", Value("%ldb", "i64"), AHEAD))
-                for place in range(0, self.tile.vectors * self.lanes, LINE // self.tile.dtype.itemsize):
-                    f.prefetch(self.move(ahead, place))
+                width, line = self.tile.vectors * self.lanes, LINE // self.tile.dtype.itemsize
+                for end in range(line, width + line, line):
+                    f.prefetch(self.move(ahead, min(end, width) - 1))
             sums = self.step(heads, row, sums, offsets)
             step = Value("%lda", "i64") if self.tile.across else 1
             return [

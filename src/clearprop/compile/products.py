@@ -226,7 +226,10 @@ def _bounds(
         left = f.integer("urem", begin, cut.panels)
         right = f.integer("add", left, f.integer("sub", end, begin))
         return first, f.integer("add", first, cut.tiles), left, right
-    across, down = (f.integer(index, NUMBER, cut.across) for index in ("urem", "udiv"))
+    within, beyond = (
+        f.integer(i, NUMBER, cut.down if cut.by_panels else cut.across) for i in ("urem", "udiv")
+    )
+    across, down = (beyond, within) if cut.by_panels else (within, beyond)
     first, last = _part(f, across, made.together, cut.across)
     start, stop = (f.call("llvm.smin", f.integer("add", left, p), right) for p in (first, last))
     return *_part(f, down, made.tiles, cut.down), start, stop

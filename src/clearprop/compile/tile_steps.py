@@ -9,6 +9,7 @@ from .dot import dot_kernel
 from .epilogue import Epilogue, Sums, called, storing
 from .microkernel import Tile, kernel
 from .module import Module
+from .turned_store import storing_turned
 
 
 @dataclass(frozen=True)
@@ -53,4 +54,6 @@ def tile_steps(
     if cut.straight(panels):
         return Steps(plain)
     through = epilogue or storing(cut.target, cut.dtype, cut.c.T if cut.turned else cut.c)
-    return Steps(plain, False, called(module, f"{name}_finish", through.finish, sums), fetch)
+    down = epilogue is None and cut.c.row == 1
+    write = storing_turned(cut.target, cut.dtype, cut.c.column) if down else through.finish
+    return Steps(plain, False, called(module, f"{name}_finish", write, sums), fetch)
