@@ -29,6 +29,7 @@ BATCH = Value("%batch", "i64")
 AT = (Value("%row", "i64"), Value("%column", "i64"))
 LINE = 64  # bytes of a cache line
 NEAR = 512 * 1024  # bytes of an array that the second cache holds anyway
+THIRD = 16 * 1024 * 1024  # bytes of all arrays from outside that the third one does: asking then costs more than waiting
 BYTE = np.dtype(np.int8)
 
 Writer = Callable[[Function, "Sums"], None]
@@ -66,12 +67,15 @@ class Epilogue:
         The loop's node that stands for the sums.
     corners : callable
         ``corners(function, row, column)(access)`` writes the address of an array's element at a place in C.
+    distant : bool
+        Whether large arrays come from main memory.
     """
 
     target: Target
     loop: Loop
     source: Load
     corners: Callable[[Function, Value, Value], Corner]
+    distant: bool = True
 
     @property
     def light(self) -> bool:
@@ -129,7 +133,7 @@ class Epilogue:
 
     def far(self, sums: Sums) -> bool:
         """Whether there is anything to fetch."""
-        return bool(self._distant(sums))
+        return self.distant and bool(self._distant(sums))
 
     def _distant(self, sums: Sums) -> list[Access]:
         """Return the arrays too large for the caches, that are walked line by line."""

@@ -30,11 +30,14 @@ class Places:
         Temporary buffers' places in the temporary memory, in bytes.
     inputs, outputs : int
         How many there are.
+    given : int
+        Bytes of all inputs.
     """
 
     offsets: Mapping[Buffer, int]
     inputs: int
     outputs: int
+    given: int = 0
 
     def slot(self, buffer: Buffer) -> int:
         """Return the place of a buffer's address in the table."""

@@ -23,7 +23,7 @@ from .cutting import (
     sum_cut,
     wanted,
 )
-from .epilogue import BATCH, Epilogue
+from .epilogue import BATCH, THIRD, Epilogue
 from .frame import EXTRA, NUMBER, TABLE, WHO, Frame, Memory, chunk_function
 from .gemm import Product, product
 from .kernels import Access, Buffer, Contraction
@@ -135,7 +135,7 @@ def _through(frame: Frame, target: Target, kernel: Contraction) -> Epilogue | No
 
     if kernel.loop is None or kernel.sums is None:
         return None
-    return Epilogue(target, kernel.loop, kernel.sums, corners)
+    return Epilogue(target, kernel.loop, kernel.sums, corners, frame.places.given > THIRD)
 
 
 def _find(frame: Frame, kernel: Contraction) -> None:

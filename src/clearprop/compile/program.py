@@ -96,7 +96,8 @@ class Program:
     @property
     def places(self) -> Places:
         """Where everything is."""
-        return Places(self.offsets, len(self.inputs), len(self.outputs))
+        given = sum(buffer.bytes for buffer in self.inputs)
+        return Places(self.offsets, len(self.inputs), len(self.outputs), given)
 
     # ---- text
 
