@@ -8,7 +8,7 @@ index and the axis that did not fit.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from .kernels import TEAM, Access, Buffer
@@ -32,12 +32,15 @@ class Places:
         How many there are.
     given : int
         Bytes of all inputs.
+    common : collection of Buffer
+        What several threads read.
     """
 
     offsets: Mapping[Buffer, int]
     inputs: int
     outputs: int
     given: int = 0
+    common: Collection[Buffer] = ()
 
     def slot(self, buffer: Buffer) -> int:
         """Return the place of a buffer's address in the table."""

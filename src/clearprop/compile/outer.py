@@ -210,7 +210,8 @@ class _Outer:
         """
         lines = self.k + sum(map(_repeated, self.arrays))
         return (
-            self.period * lines * self.width * self.itemsize <= COPIES
+            not self.left
+            and self.period * lines * self.width * self.itemsize <= COPIES
             and self.m >= OFTEN * self.period * lines
         )
 
