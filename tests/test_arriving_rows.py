@@ -23,7 +23,8 @@ CASES: list[tuple[Sizes, int, bool]] = [
     ((784, 30, 10), 10, True),  # parts of the sum: columns
     ((1003, 50, 5), 3, True),
     ((20, 16, 10), 32, False),  # little work
-    ((450, 13, 5), 416, False),  # a long product
+    ((450, 13, 5), 416, True),  # a part of the rows, for all that goes row by row
+    ((784, 100, 10), 200, False),  # a long product
 ]
 
 

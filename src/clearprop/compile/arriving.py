@@ -5,11 +5,16 @@ from __future__ import annotations
 from typing import Protocol
 
 from .frame import Frame
+from .kernels import Buffer
 from .text import Value
 
 
 class Arriving(Protocol):
     """Rows that stand elsewhere until they are asked for."""
+
+    @property
+    def batch(self) -> Buffer:
+        """What they are copied to."""
 
     @property
     def time(self) -> float:

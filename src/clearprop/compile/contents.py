@@ -9,13 +9,15 @@ from typing import Any
 
 from ..core.graph import Eqn
 from ..core.lowering import Contract, Gather, Place, Scan, Scatter, View
-from .kernels import Access, Apply, Buffer, Folded, Kernel, Loop, Special, Store, Strips
+from .kernels import Access, Apply, Buffer, Folded, Kernel, Loop, Rowwise, Several, Special, Store, Strips
 
 FREE = {"identity", "positive", "stop_gradient", "convert"}  # functions that compute nothing
 
 
 def kind(kernel: Kernel) -> str:
-    """Return what people call a kernel: "loop", "strips", "product", "gather", ..."""
+    """Return what people call a kernel: "loop", "strips", "product", "gather", ...; "rows", "abreast" for several."""
+    if isinstance(kernel, Several):
+        return "rows" if isinstance(kernel, Rowwise) else "abreast"
     if not isinstance(kernel, Special):
         return "strips" if isinstance(kernel, Strips) else "loop"
     return "product" if isinstance(kernel.lowering, Contract) else type(kernel.lowering).__name__.lower()
@@ -27,6 +29,10 @@ def shapes(kernel: Kernel) -> list[tuple[int, ...]]:
         return [kernel.shape]
     if isinstance(kernel, Strips):
         return [(kernel.rows, kernel.columns)]
+    if isinstance(kernel, Rowwise):
+        return [(kernel.rows,)]
+    if isinstance(kernel, Several):
+        return [(len(kernel.kernels),)]
     assert isinstance(kernel, Special)
     operands = kernel.inputs if isinstance(kernel.lowering, Contract) else ()
     return [kernel.output.layout.shape, *(a.layout.shape for a in operands)]
@@ -70,6 +76,8 @@ def flops(kernel: Kernel) -> int:
     """
     if isinstance(kernel, Strips):
         return sum(map(flops, kernel.parts))
+    if isinstance(kernel, Several):
+        return sum(map(flops, kernel.kernels))
     size, total = math.prod(shapes(kernel)[0]), 0
     for part in contents(kernel):
         if isinstance(part, Apply):

@@ -9,16 +9,19 @@ import math
 from dataclasses import dataclass
 
 from .gemm import Product
-from .kernels import Apply, Contraction, Loop, Strips
+from .kernels import Apply, Contraction, Kernel, Loop, Special, Strips
 from .nest import Axis, accesses, nest
 from .strips import in_order
 from .target import Target
 from .vocabulary import weight
 
 WORTH = 5.0  # microseconds: below, one thread does it
-BRIEF = 2 * WORTH  # microseconds of a product, at most, that copies rows where it reads them
+BRIEF = (
+    2 * WORTH
+)  # microseconds of a product, at most, that copies rows where it reads them, or whose rows are owned
 GRAIN = 5.0  # microseconds of a chunk at least
 MOST = 48  # chunks
+SINGLE = 2e-3  # microseconds of an element that is found by its index
 CLOCK = 3.5e3  # cycles in a microsecond
 ROOT = 5  # cycles of a vector of square roots
 BANDWIDTH = 1.2e5  # bytes in a microsecond, from the second cache
@@ -100,6 +103,21 @@ def wanted(time: float) -> int:
     return 1 if time < WORTH else min(MOST, math.ceil(time / GRAIN))
 
 
+def kernel_time(target: Target, kernel: Kernel) -> float:
+    """Return about how long a kernel takes."""
+    if isinstance(kernel, Loop):
+        return loop_time(target, kernel)
+    if isinstance(kernel, Strips):
+        return sum(loop_time(target, loop) for loop in kernel.loops)
+    assert isinstance(kernel, Special)
+    size = math.prod(kernel.output.layout.shape)
+    if not isinstance(kernel, Contraction):
+        return size * SINGLE
+    itemsize, terms = kernel.output.buffer.type.dtype.itemsize, kernel.inputs[0].layout.shape[-1]
+    time = product_time(target, itemsize, size, 1, terms)
+    return time + loop_time(target, kernel.loop) if kernel.loop else time
+
+
 # ---- loops
 
 
@@ -170,7 +188,7 @@ def _few_rows(target: Target, kernel: Contraction, owned: bool) -> int:
     k, itemsize = a.layout.shape[1], kernel.output.buffer.type.dtype.itemsize
     size = n * k * itemsize
     time = max(product_time(target, itemsize, m, n, k), size / BANDWIDTH)
-    parts = 2 * min(math.ceil(time / GRAIN), DEEPEST, k // (2 * LINE))
+    parts = 2 * min(math.ceil(time / GRAIN), DEEPEST, k // (2 * target.lanes(itemsize)))
     return parts if size <= CACHED and time >= (OWNED if owned else WORTH) and parts else 1
 
 
@@ -229,8 +247,12 @@ def panel_cut(product: Product) -> Ranges | None:
     return cut if cut.chunks > 1 else None
 
 
-def product_cut(product: Product, time: float, rows: bool = True, least: int = 1) -> Blocks | Groups | None:
+def product_cut(
+    product: Product, time: float, rows: bool = True, least: int = 1, owned: bool = False
+) -> Blocks | Groups | None:
     """Return how to cut a product that takes so long; its rows only if they may be; into so many blocks at least.
+
+    A brief one whose rows threads own is cut between rows.
 
     Blocks are about square, since each reads all of k for its rows and for its columns; but wide where each
     copies its rows. Where each copies its panels, it does so for as many rows as may be.
@@ -239,6 +261,8 @@ def product_cut(product: Product, time: float, rows: bool = True, least: int = 1
         return _groups(product, max(least, wanted(time)), rows)
     wide = WIDE if product.copies else 1
     chunks = max(least, min(wanted(time), FEW if product.copies else MOST))
+    if owned and rows and time < BRIEF and product.tiles > 1:
+        return Blocks(min(chunks, product.tiles), 1)
     tiles, panels, cut = product.tiles, product.together, Blocks(1, 1)
     while cut.chunks < chunks:
         flat = not rows or tiles == 1

@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
 
+from .abreast import emit_abreast
 from .arriving import Arriving
 from .cut_loops import emit_cut_loop, emit_cut_strips
 from .frame import Frame, Memory
-from .kernels import Buffer, Contraction, Kernel, Loop, Special, Strips
+from .kernels import Abreast, Buffer, Contraction, Kernel, Loop, Rowwise, Special, Strips
 from .products import emit_product
+from .row_parts import emit_rowwise
 from .specials import emit_special, scratch_bytes
 from .target import Target
 
 
 def emit_kernel(
     frame: Frame,
-    target: Target,
     kernel: Kernel,
     name: str,
-    arriving: Arriving | None,
-    owned: Collection[Buffer],
+    target: Target,
+    arriving: Arriving | None = None,
+    owned: Collection[Buffer] = (),
 ) -> Memory:
     """Write a kernel, and beside it functions whose names begin with this one; return what memory it needs.
 
     A product may copy rows that are ``arriving`` where it reads them; those of the buffers ``owned`` are threads' own.
     """
+    if isinstance(kernel, Rowwise):
+        return emit_rowwise(frame, kernel, name, partial(emit_kernel, target=target), arriving)
+    if isinstance(kernel, Abreast):
+        return emit_abreast(frame, target, kernel, name, partial(emit_kernel, target=target))
     if isinstance(kernel, Loop):
         return emit_cut_loop(frame, target, kernel)
     if isinstance(kernel, Strips):

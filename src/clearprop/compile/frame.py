@@ -7,15 +7,19 @@ index and the axis that did not fit.
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+
+import numpy as np
 
 from .kernels import TEAM, Access, Buffer
 from .text import Function, Module, Value
 
 STATUS, WORK, FIRST = 0, 1, 2  # slots of the table
 TABLE = Value("%table", "ptr")
+ADDRESS = np.dtype(np.int64)
 CHUNK = [("ptr", "table"), ("i64", "number"), ("i64", "who"), ("i64", "extra")]
 NUMBER, WHO, EXTRA = (Value(f"%{name}", "i64") for _, name in CHUNK[1:])
 
@@ -73,12 +77,15 @@ class Frame:
 
     def __init__(self, f: Function, places: Places, free: int = 0, room: float = math.inf) -> None:
         self.f, self.places, self.free, self.room = f, places, free, room
+        self.own: Buffer | None = None  # what stands where that memory begins
         self.known: dict[Buffer, Value] = {}
         self.shared: dict[str, int] = {}  # what a team does together: the function of a chunk, and how many
 
     def within(self, f: Function) -> Frame:
         """Return the same for another function."""
-        return Frame(f, self.places, self.free, self.room)
+        other = copy.copy(self)
+        other.f, other.known, other.shared = f, {}, {}
+        return other
 
     def address(self, access: Access) -> Value:
         """Return the address of a buffer's first element."""
@@ -93,6 +100,8 @@ class Frame:
             self.address(access)
 
     def _address(self, buffer: Buffer) -> Value:
+        if buffer is self.own:
+            return self.scratch()
         if buffer.home == "status":
             return self.slot(STATUS)
         if buffer.home == "work":
@@ -135,3 +144,31 @@ class Frame:
 def chunk_function(module: Module, name: str) -> Function:
     """Begin a function that `Frame.share` can be given."""
     return Function(module, name, CHUNK)
+
+
+Emit = Callable[..., Memory]
+"""``emit(frame, kernel, name)`` writes a kernel into the function of a frame; the names that it makes begin so."""
+
+
+class Alone(Frame):
+    """A function that one thread runs alone, on a table of its own: the status, memory for kernels, then buffers."""
+
+    def __init__(self, f: Function, buffers: Iterable[Buffer]) -> None:
+        super().__init__(f, Places({}, 0, 0))
+        self.slots = {buffer: FIRST + i for i, buffer in enumerate(buffers)}
+
+    def _address(self, buffer: Buffer) -> Value:
+        return self.slot(self.slots[buffer]) if buffer in self.slots else super()._address(buffer)
+
+    def share(self, chunk: str, chunks: int, alone: Callable[[], None], extra: Value | None = None) -> None:
+        """Write ``alone``."""
+        alone()
+
+
+def own_table(frame: Frame, status: Value, scratch: Value, buffers: Mapping[Buffer, Value]) -> Value:
+    """Write a table for `Alone`, with the addresses of its buffers in their order; return where it is."""
+    f = frame.f
+    table = f.room(FIRST + len(buffers))
+    for slot, value in enumerate((status, scratch, *buffers.values())):
+        f.do(f"store {value}, {f.at(table, slot, ADDRESS)}, align 8")
+    return table

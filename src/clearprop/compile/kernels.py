@@ -304,3 +304,62 @@ class Contraction(Special):
             and source not in [a.buffer for a in self.inputs]
             and self.loop.in_step(source, target)
         )
+
+
+@dataclass(eq=False)
+class Several(Kernel):
+    """Kernels that are shared out to threads as one."""
+
+    kernels: list[Kernel]
+
+    def reads(self) -> list[Buffer]:
+        """Return the buffers that they read, those aside that they write themselves."""
+        written = {b for kernel in self.kernels for b in kernel.writes()}
+        return [b for kernel in self.kernels for b in kernel.reads() if b not in written]
+
+    def writes(self) -> list[Buffer]:
+        """Return the buffers that they write."""
+        return [b for kernel in self.kernels for b in kernel.writes()]
+
+
+@dataclass(eq=False)
+class Rowwise(Several):
+    """Kernels that go through the same rows: a part of the rows goes through all of them, before or beside others.
+
+    Attributes
+    ----------
+    rows, parts : int
+        How many rows there are, and in how many parts, which differ by one row at most.
+    pitches : mapping
+        Elements from row to row of the buffers of which a part has rows of its own.
+    partial : mapping
+        For each buffer that a kernel folds all rows into, one with a row for each part.
+    """
+
+    rows: int
+    parts: int
+    pitches: Mapping[Buffer, int]
+    partial: Mapping[Buffer, Buffer]
+
+    def writes(self) -> list[Buffer]:
+        """Return the buffers that they write; of folds the parts' own."""
+        return [self.partial.get(b, b) for b in super().writes()]
+
+
+@dataclass(eq=False)
+class Abreast(Several):
+    """Kernels of which none waits for another."""
+
+    def in_step(self, source: Buffer, target: Buffer) -> bool:
+        """Tell whether the only one that touches the two is."""
+        touching = [k for k in self.kernels if source in k.reads() or target in k.writes()]
+        return len(touching) == 1 and touching[0].in_step(source, target)
+
+
+def may_fail(kernel: Kernel) -> bool:
+    """Whether only the numbers show if a kernel fails."""
+    if isinstance(kernel, Strips):
+        return any(map(may_fail, kernel.parts))
+    if isinstance(kernel, Loop):
+        return any(isinstance(node, Apply) and node.failure for node in kernel.nodes)
+    return isinstance(kernel, Special) and kernel.failure > 0

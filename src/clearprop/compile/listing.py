@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..core.graph import Location, Var, names_of, print_equation
 from ..core.lowering import contiguous
 from .contents import accesses, brings, contents, kind, shapes
-from .kernels import Access, Apply, Buffer, Kernel
+from .kernels import Access, Apply, Buffer, Kernel, Rowwise, Several
 from .memory import lifetimes
 from .program import Program
 from .repeat import Repeat
@@ -32,10 +32,13 @@ class _Listing:
         self.program, self.schedule, self.caller = program, program.schedule, caller
         self.kernels = self.schedule.kernels
         self.names = names_of(program.graph)
-        self.readers: dict[Buffer, list[int]] = {}
-        self.writers: dict[Buffer, list[int]] = {}
-        for number, kernel in enumerate(self.kernels):
-            for buffers, users in ((kernel.reads(), self.readers), (kernel.writes(), self.writers)):
+        self.single = dict(_single(self.kernels))
+        groups = (kernel for kernel in self.kernels if isinstance(kernel, Rowwise))
+        self.partial = {whole: parts for group in groups for whole, parts in group.partial.items()}
+        self.readers: dict[Buffer, list[str]] = {}
+        self.writers: dict[Buffer, list[str]] = {}
+        for number, kernel in self.single.items():
+            for buffers, users in ((kernel.reads(), self.readers), (self._writes(number), self.writers)):
                 for buffer in dict.fromkeys(buffers):
                     users.setdefault(buffer, []).append(number)
 
@@ -43,7 +46,13 @@ class _Listing:
         """Return the whole text."""
         lines = [f"{_count(len(self.kernels), 'kernel')} for {self.program.target.name}", *self._around()]
         for number, kernel in enumerate(self.kernels):
-            lines += self._kernel(number, kernel)
+            if isinstance(kernel, Several):
+                lines.append(f"kernel {number}: {_together(kernel)}")
+                for i, each in enumerate(kernel.kernels):
+                    lines += [f"  {line}" for line in self._kernel(f"{number}.{i}", each)]
+            else:
+                lines += self._kernel(str(number), kernel)
+            lines += self._shared(number)
         return lines + self._elsewhere() + self._memory()
 
     def _around(self) -> list[str]:
@@ -63,7 +72,7 @@ class _Listing:
 
     # ---- kernels
 
-    def _kernel(self, number: int, kernel: Kernel) -> list[str]:
+    def _kernel(self, number: str, kernel: Kernel) -> list[str]:
         result, *operands = map(_sizes, shapes(kernel))
         space = f"over {result}" if kind(kernel) in ("loop", "strips") else result
         if operands:
@@ -71,13 +80,23 @@ class _Listing:
         lines = [f"kernel {number}: {kind(kernel)} {space}"]
         lines += [f"    {line}" for line in self._computes(kernel)]
         lines += _under("reads", [self._access(a) for a in accesses(kernel, kernel.reads())])
-        written = dict.fromkeys(kernel.writes())
-        lines += _under("writes", [f"{self._typed(b)}: {self._reason(b, number)}" for b in written])
+        written = [f"{self._typed(b)}: {self._reason(b, number)}" for b in self._writes(number)]
+        return lines + _under("writes", written)
+
+    def _writes(self, number: str) -> list[Buffer]:
+        """Return what a kernel writes; of what is folded in parts, these."""
+        inside = "." in number
+        return list(
+            dict.fromkeys(self.partial.get(b, b) if inside else b for b in self.single[number].writes())
+        )
+
+    def _shared(self, number: int) -> list[str]:
+        """Say how a kernel is shared out."""
         chunks = [
             _count(n, "chunk") + " of copying" * name.endswith("_copy")
             for name, n in self.program.shared[number].items()
         ]
-        return lines + _under("shared", [f"out to threads in {' and '.join(chunks)}"] if chunks else [])
+        return _under("shared", [f"out to threads in {' and '.join(chunks)}"] if chunks else [])
 
     def _computes(self, kernel: Kernel) -> list[str]:
         """Return a line for each equation, with the user's line where it is another one than before."""
@@ -126,20 +145,20 @@ class _Listing:
         start = f" from element {layout.offset}" if layout.offset else ""
         return f"{text} as {_sizes(layout.shape)}{start} in steps of {layout.strides}"
 
-    def _reason(self, buffer: Buffer, writer: int) -> str:
+    def _reason(self, buffer: Buffer, writer: str) -> str:
         """Say why a buffer is written to memory."""
         reasons = []
         if buffer.home == "output":
             reasons.append(self._output(buffer))
         readers = self.readers.get(buffer, [])
         if len(readers) == 1:
-            reasons.append(f"read by kernel {readers[0]}, a {kind(self.kernels[readers[0]])}")
+            reasons.append(f"read by kernel {readers[0]}, a {kind(self.single[readers[0]])}")
         elif readers:
             times = "twice" if len(readers) == 2 else f"{len(readers)} times"
-            reasons.append(f"read {times}, by kernels {_listed(map(str, readers))}")
+            reasons.append(f"read {times}, by kernels {_listed(readers)}")
         others = [w for w in self.writers[buffer] if w != writer]
         if others:
-            reasons.append(f"written by kernel{'s' * (len(others) > 1)} {_listed(map(str, others))} too")
+            reasons.append(f"written by kernel{'s' * (len(others) > 1)} {_listed(others)} too")
         return "; ".join(reasons) or "nobody reads it"
 
     def _output(self, buffer: Buffer) -> str:
@@ -190,6 +209,22 @@ class _Listing:
         ]
 
 
+def _single(kernels: Sequence[Kernel]) -> Iterator[tuple[str, Kernel]]:
+    """Return all kernels with their numbers, those that are shared out as one with two."""
+    for number, kernel in enumerate(kernels):
+        if isinstance(kernel, Several):
+            yield from ((f"{number}.{i}", each) for i, each in enumerate(kernel.kernels))
+        else:
+            yield str(number), kernel
+
+
+def _together(group: Several) -> str:
+    """Say what kernels are one."""
+    if isinstance(group, Rowwise):
+        return f"{group.rows:,} rows in {group.parts} parts, each through all of these"
+    return "these, of which none waits for another"
+
+
 def _count(n: int, what: str) -> str:
     return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
 
@@ -198,7 +233,7 @@ def _sizes(shape: Sequence[int]) -> str:
     return f"[{','.join(map(str, shape))}]"
 
 
-def _listed(words: Sequence[str] | map[str]) -> str:
+def _listed(words: Sequence[str]) -> str:
     *first, last = words
     return f"{', '.join(first)} and {last}" if first else last
 

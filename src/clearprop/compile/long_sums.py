@@ -106,7 +106,7 @@ def _add_up(frame: Frame, target: Target, kernel: Contraction, offsets: list[int
             nodes.append(new.get(id(node), node))
     stores = [replace(s, node=new.get(id(s.node), s.node)) for s in through.stores]
     folds = [replace(s, node=new.get(id(s.node), s.node)) for s in through.folds]
-    known = replace(frame.places, offsets={**frame.places.offsets, sums: frame.free})
-    inside = Frame(frame.f, known, frame.free, frame.room)
+    inside = frame.within(frame.f)
+    inside.own = sums
     emit_cut_loop(inside, target, Loop(shape, nodes, stores, folds))
     frame.shared |= inside.shared

@@ -112,6 +112,11 @@ def plan(kernels: Sequence[Kernel]) -> tuple[dict[Buffer, int], list[int]]:
     return offsets, tops
 
 
+def room(kernels: Sequence[Kernel]) -> int:
+    """Return how many bytes the temporary buffers of kernels need."""
+    return max(plan(kernels)[1], default=0)
+
+
 def _written_over(kernels: Sequence[Kernel], lives: dict[Buffer, tuple[int, int]]) -> dict[Buffer, Buffer]:
     """Return the buffers that are written over others, and the first buffer in the memory of each."""
     over: dict[Buffer, Buffer] = {}

@@ -9,21 +9,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable
 
-from .cutting import CACHED, SHALLOW, WORTH, WORTH_OWNING, loop_time, outer_cut, product_time, sum_cut
-from .kernels import Buffer, Contraction, Kernel
+from .cutting import SHALLOW, WORTH, WORTH_OWNING, loop_time, outer_cut, product_time, sum_cut
+from .kernels import Abreast, Buffer, Contraction, Kernel
 from .outer import suits
 from .target import Target
 
 
 def owned_rows(target: Target, kernels: Iterable[Kernel]) -> set[Buffer]:
     """Return the arrays whose rows threads own."""
+    apart = [k for kernel in kernels for k in (kernel.kernels if isinstance(kernel, Abreast) else [kernel])]
     products = [
-        k for k in kernels if isinstance(k, Contraction) and k.tiled and len(k.output.layout.shape) == 2
+        k for k in apart if isinstance(k, Contraction) and k.tiled and len(k.output.layout.shape) == 2
     ]
     read = {
         k.inputs[1].buffer
         for k in products
-        if k.output.layout.shape[0] <= SHALLOW and k.inputs[1].buffer.bytes <= CACHED
+        if sum_cut(target, k, True) > 1 and k.output.layout.shape[0] <= SHALLOW
     }
     found: set[Buffer] = set()
     for kernel in products:

@@ -66,12 +66,14 @@ def emit_product(
         return emit_parts(frame, target, kernel, name, parts, rows)
     made, time = _written(frame, target, kernel, name)
     folds = kernel.loop is not None and bool(kernel.loop.folds)
-    least = 1 if updates(kernel).isdisjoint(owned) else 2
+    across = kernel.inputs[1].buffer in owned  # of which threads then read rows of their own
+    own = not updates(kernel).isdisjoint(owned)
+    least = 2 if across or own else 1
     if kernel.loop and folds:
         begin_folds(frame.f, target, kernel.loop, frame.address)
-    blocks = product_cut(made, time / made.rounds, not folds, least)
+    blocks = product_cut(made, time / made.rounds, not (folds or across), least, own)
     if rows and arrives_within(time, rows.time):
-        both = product_cut(made, time + rows.time, not folds, least)
+        both = product_cut(made, time + rows.time, not folds, least, own)
         if both is not None and _by_rows(made, both):
             return _shared(frame, kernel, made, both, count, rows)
     if blocks is not None:

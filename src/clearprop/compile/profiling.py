@@ -31,7 +31,8 @@ class Row:
     name : str
         The operations that it computes.
     kind : str
-        "loop", "strips", "product", "gather", ...
+        "loop", "strips", "product", "gather", ...; "rows" of kernels that go row by row together, "abreast" of
+        kernels of which none waits for another.
     shape : tuple of int
         Of its index space; of a product m, n and k, after the axes of a batch.
     threads : int

@@ -26,7 +26,7 @@ from .engine import Native, assemble, making
 from .frame import Frame, Memory, Places
 from .identity import digest, recorded
 from .in_place import in_place
-from .kernels import FAILED, Buffer, Contraction, Kernel, ends
+from .kernels import FAILED, Buffer, Kernel, ends
 from .memory import NOWHERE, block, plan
 from .parts import parts
 from .target import Target, chosen
@@ -64,9 +64,10 @@ class Program:
     @cached_property
     def schedule(self) -> Schedule:
         """The graph's kernels."""
+        from .phases import shared_out
         from .schedule import schedule
 
-        return schedule(self.graph)
+        return shared_out(self.target, schedule(self.graph))
 
     @cached_property
     def constants(self) -> Constants:
@@ -149,17 +150,17 @@ class Program:
         f = Function(module, f"kernel{number}", [("ptr", "table")])
         top = self.tops[number]
         frame = Frame(f, self.places, top, self.spare + max(self.tops) - top)
-        arriving = self._arriving(kernel) if isinstance(kernel, Contraction) else None
-        memory = emit_kernel(frame, self.target, kernel, f"product{number}", arriving, self._owned)
-        if isinstance(kernel, Contraction) and memory.arrived:
-            self.later.add(kernel.inputs[0].buffer)
+        arriving = self._arriving(kernel)
+        memory = emit_kernel(frame, kernel, f"product{number}", self.target, arriving, self._owned)
+        if arriving is not None and memory.arrived:
+            self.later.add(arriving.batch)
         self._need(memory, frame.free)
         f.finish()
         self.shared.append(frame.shared)
         return f.name
 
-    def _arriving(self, kernel: Contraction) -> Arriving | None:
-        """Return rows that a product may copy where it reads them; nothing here."""
+    def _arriving(self, kernel: Kernel) -> Arriving | None:
+        """Return rows that a kernel may copy where it reads them; nothing here."""
 
     def _need(self, memory: Memory, start: int = 0) -> None:
         """Note what memory a kernel needs, from where on."""

@@ -20,7 +20,7 @@ from ..core.types import type_of
 from .frame import STATUS, Frame, Memory
 from .given import fitted, rows_fitted
 from .in_place import in_place
-from .kernels import Buffer, Contraction
+from .kernels import Buffer, Contraction, Kernel, Rowwise
 from .memory import aligned, block, empty, lifetimes, parts
 from .program import Program
 from .rows import Rows, description
@@ -136,14 +136,13 @@ class Repeat(Program):
     def _rows(self, buffer: Buffer) -> Rows:
         return Rows(self.target, f"rows{buffer.slot}", buffer)
 
-    def _arriving(self, kernel: Contraction) -> Rows | None:
-        """Return the rows that a product reads first, and as they are."""
-        left = kernel.inputs[0]
-        first = next(k for k in self.schedule.kernels if left.buffer in k.reads())
-        whole = len(left.layout.shape) == 2 and left.layout == contiguous(left.buffer.type.shape)
-        once = kernel.reads().count(left.buffer) == 1
-        streamed = left.buffer in self.schedule.inputs[self.roles.carried :]
-        return self._rows(left.buffer) if streamed and whole and first is kernel and once else None
+    def _arriving(self, kernel: Kernel) -> Rows | None:
+        """Return the rows that a kernel reads first, and as they are; of the largest array only, once in a step."""
+        streamed = self.schedule.inputs[self.roles.carried :]
+        first = {b: next((k for k in self.schedule.kernels if b in k.reads()), None) for b in streamed}
+        asked = [b for b, reader in first.items() if reader and b in _row_by_row(reader)]
+        largest = max(asked, key=lambda b: b.bytes, default=None)
+        return self._rows(largest) if largest and first[largest] is kernel else None
 
     def _unless_failed(self, f: Function, more: Value) -> Value:
         """Return whether there is more to do: not after a result that must be finite and is not."""
@@ -268,6 +267,17 @@ class Repeating:
         arrays = parts(memory, self.types)
         self.batch, self.rest = arrays[: self.count], arrays[self.count :]
         return memory[self.beside :]
+
+
+def _row_by_row(kernel: Kernel) -> list[Buffer]:
+    """Return the arrays that a kernel reads row by row and otherwise not."""
+    if isinstance(kernel, Rowwise):
+        return [b for b, pitch in kernel.pitches.items() if pitch * kernel.rows == b.type.size]
+    if not isinstance(kernel, Contraction):
+        return []
+    buffer, layout = kernel.inputs[0].buffer, kernel.inputs[0].layout
+    whole = len(layout.shape) == 2 and layout == contiguous(buffer.type.shape)
+    return [buffer] if whole and kernel.reads().count(buffer) == 1 else []
 
 
 def _addresses(arrays: Sequence[np.ndarray[Any, Any]]) -> Any:

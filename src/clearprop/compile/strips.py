@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..core.lowering import Gather, Layout
+from .grouping import Touched, grouped
 from .kernels import Access, Apply, Buffer, Folded, Kernel, Load, Loop, Special, Strips
 from .nest import accesses
 from .vocabulary import weight
@@ -70,14 +71,19 @@ def in_order(part: Loop | Special, rows: int, columns: int) -> bool:
 
 def stripped(kernels: Sequence[Kernel], constants: Sequence[tuple[Buffer, Array]]) -> list[Kernel]:
     """Return the kernels with those loops together for which it is worth it."""
-    counting = {buffer for buffer, array in constants if _counts(array)}
+    known = counting(constants)
     order = list(kernels)
     for kernel in kernels:
         if isinstance(kernel, Loop) and kernel in order and kernel.shape and _narrow(kernel.shape):
             start = order.index(kernel)
-            group = _Group(math.prod(kernel.shape[:-1]), kernel.shape[-1], counting)
+            group = _Group(math.prod(kernel.shape[:-1]), kernel.shape[-1], known)
             order[start:] = group.grown(order[start:])
     return order
+
+
+def counting(constants: Sequence[tuple[Buffer, Array]]) -> set[Buffer]:
+    """Return the constants that are 0, 1, 2 ..."""
+    return {buffer for buffer, array in constants if _counts(array)}
 
 
 def _counts(array: Array) -> bool:
@@ -94,27 +100,6 @@ def _narrow(shape: tuple[int, ...]) -> bool:
 
 
 @dataclass
-class _Touched:
-    """What some kernels read and write."""
-
-    read: set[Buffer] = field(default_factory=set)
-    written: set[Buffer] = field(default_factory=set)
-
-    def add(self, reads: set[Buffer], writes: set[Buffer]) -> None:
-        """Count a further kernel in."""
-        self.read |= reads
-        self.written |= writes
-
-    def any(self, buffers: set[Buffer]) -> bool:
-        """Whether they touch one of these."""
-        return not (self.read.isdisjoint(buffers) and self.written.isdisjoint(buffers))
-
-    def disturbs(self, reads: set[Buffer], writes: set[Buffer]) -> bool:
-        """Whether what reads and writes these has to run after them."""
-        return self.any(writes) or not self.written.isdisjoint(reads)
-
-
-@dataclass
 class _Group:
     """Kernels over one space of rows, as they are found; and what has to run before and after them."""
 
@@ -123,27 +108,12 @@ class _Group:
     counting: Collection[Buffer]
     parts: list[Loop | Special] = field(default_factory=list)
     held: set[Place | None] = field(default_factory=set)  # what is in registers
-    touched: _Touched = field(default_factory=_Touched)
     cycles: int = 0
 
     def grown(self, kernels: Sequence[Kernel]) -> list[Kernel]:
         """Return kernels in another order and the group as one, begun by the first; or as they are."""
-        worth, later = False, _Touched()
-        before: list[Kernel] = []
-        after: list[Kernel] = []
-        for kernel in kernels:
-            reads, writes = set(kernel.reads()), set(kernel.writes())
-            waits = later.disturbs(reads, writes)
-            if not waits and isinstance(kernel, (Loop, Special)) and self._fits(kernel, reads, writes):
-                self._add(kernel)
-                self.touched.add(reads, writes)
-                worth |= isinstance(kernel, Loop) and self._folds_rows(kernel)
-            elif waits or self.touched.disturbs(reads, writes) or any(b.home == "output" for b in writes):
-                later.add(reads, writes)
-                after.append(kernel)
-            else:
-                before.append(kernel)
-        if not worth:
+        before, inside, after = grouped(kernels, self._joins)
+        if not any(isinstance(kernel, Loop) and self._folds_rows(kernel) for kernel in inside):
             return list(kernels)
         read = {b for other in (*before, *after) for b in other.reads()}
         kept = [b for part in self.parts for b in part.writes() if b in read or b.home != "work"]
@@ -157,16 +127,25 @@ class _Group:
 
     # ---- what goes along
 
-    def _fits(self, kernel: Loop | Special, reads: set[Buffer], writes: set[Buffer]) -> bool:
+    def _joins(self, kernel: Kernel, reads: set[Buffer], writes: set[Buffer], touched: Touched) -> bool:
+        """Whether a kernel goes along; if so it is counted in."""
+        if not isinstance(kernel, (Loop, Special)) or not self._fits(kernel, reads, writes, touched):
+            return False
+        self._add(kernel)
+        return True
+
+    def _fits(
+        self, kernel: Loop | Special, reads: set[Buffer], writes: set[Buffer], touched: Touched
+    ) -> bool:
         """Whether a kernel is over these rows, goes on with what the group has, and can be written out."""
-        if len(writes) < len(kernel.writes()) or self.touched.any(writes):
+        if len(set(kernel.writes())) < len(kernel.writes()) or touched.any(writes):
             return False
         if isinstance(kernel, Special):
-            goes = self.touched.any(reads) and self._picks(kernel)
+            goes = touched.any(reads) and self._picks(kernel)
         else:
             begins = not self.parts or self._folds_rows(kernel)
-            goes = (begins or self.touched.any(reads)) and self._runs(kernel)
-        written = self.touched.written
+            goes = (begins or touched.any(reads)) and self._runs(kernel)
+        written = touched.written
         if not goes or any(p.buffer in written and p not in self.held for p in _places(kernel, self)):
             return False
         cycles = self.cycles + self._cycles(kernel)

@@ -1,0 +1,84 @@
+"""Brief kernels that are shared out together: what none of them is worth alone, because threads would wait too often.
+
+First those that go row by row, then those that do not need each other, such as updates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from .cutting import WORTH_OWNING, kernel_time
+from .grouping import LONG, NEAR, Touched, grouped
+from .kernels import Abreast, Buffer, Contraction, Kernel, Loop, Rowwise, may_fail
+from .memory import room
+from .owning import owned_rows, updates
+from .rowwise import row_by_row
+from .schedule import Schedule
+from .strips import counting
+from .target import Target
+
+MORE = 96 * 1024  # bytes by which temporary arrays may grow: what is computed later is needed longer
+BESIDE = 0.5  # microseconds, at least, that there are to do beside the longest
+
+
+def shared_out(target: Target, made: Schedule) -> Schedule:
+    """Return a schedule with those kernels together that are shared out together, if arrays then have room."""
+    order = row_by_row(target, made.kernels, counting(made.constants), _kept(target, made.kernels))
+    groups = [kernel for kernel in order if isinstance(kernel, Rowwise)]
+    shared = {b for group in groups for b in group.reads()} | owned_rows(target, order)
+    order = _abreast(target, order, shared)
+    if room(order) > room(made.kernels) + MORE:
+        return made
+    folded = {parts: made.holds[whole] for group in groups for whole, parts in group.partial.items()}
+    return replace(made, kernels=tuple(order), holds={**made.holds, **folded})
+
+
+def _kept(target: Target, kernels: Sequence[Kernel]) -> set[Buffer]:
+    """Return the arrays whose rows threads own that a single kernel reads beside the one that updates them."""
+    readers: dict[Buffer, int] = {}
+    for kernel in kernels:
+        for buffer in set(kernel.reads()):
+            readers[buffer] = readers.get(buffer, 0) + 1
+    return {buffer for buffer in owned_rows(target, kernels) if readers[buffer] == 2}
+
+
+def _abreast(target: Target, kernels: Sequence[Kernel], shared: Collection[Buffer]) -> list[Kernel]:
+    """Bring updates together, if threads read what is updated together too."""
+    done: list[Kernel] = []
+    rest = list(kernels)
+    while rest:
+        if any(b.home == "output" for b in rest[0].writes()):
+            before, inside, after = grouped(rest, lambda *asked: _joins(target, shared, *asked))
+            if _worth(target, inside):
+                done += [*before, Abreast(inside)]
+                rest = after
+                continue
+        done.append(rest.pop(0))
+    return done
+
+
+def _joins(
+    target: Target,
+    shared: Collection[Buffer],
+    kernel: Kernel,
+    reads: set[Buffer],
+    writes: set[Buffer],
+    touched: Touched,
+) -> bool:
+    """Whether a kernel can run beside others."""
+    if not isinstance(kernel, (Loop, Contraction)) or may_fail(kernel) or kernel_time(target, kernel) >= LONG:
+        return False
+    updated = updates(kernel) if isinstance(kernel, Contraction) else set()
+    apart = updated and updated.isdisjoint(shared)
+    return not apart and not touched.disturbs(reads, writes)
+
+
+def _worth(target: Target, kernels: Sequence[Kernel]) -> bool:
+    """Whether it is worth it to share them out together."""
+    if len(kernels) < 2:
+        return False
+    times = [kernel_time(target, kernel) for kernel in kernels]
+    touched = {b for kernel in kernels for b in (*kernel.reads(), *kernel.writes()) if b.home == "work"}
+    enough = sum(times) >= 2 * WORTH_OWNING and sum(times) - max(times) >= BESIDE
+    return enough and sum(b.bytes for b in touched) <= NEAR

@@ -1,0 +1,102 @@
+"""Kernels that go through the same rows, as code: a function for each of them and each number of rows in a part.
+
+A part runs on a table of its own, in which arrays begin with its first row. So a kernel is written as if there were
+no other rows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+
+from ..core.lowering import Layout
+from .arriving import Arriving
+from .frame import NUMBER, STATUS, TABLE, WHO, Alone, Emit, Frame, Memory, chunk_function, own_table
+from .kernels import AXIS, FAILED, FOUND, Access, Buffer, Rowwise, may_fail
+from .memory import ALIGNMENT, aligned
+from .of_rows import of_rows
+from .text import Function, Value
+
+I64 = np.dtype(np.int64)
+
+
+def emit_rowwise(frame: Frame, group: Rowwise, name: str, emit: Emit, rows: Arriving | None = None) -> Memory:
+    """Write the kernels into a function, and beside it what the function calls; each part may copy rows that arrive."""
+    f, buffers = frame.f, list(dict.fromkeys([*group.reads(), *group.writes()]))
+    own, called = 0, dict[int, list[str]]()
+    for size in sorted({group.rows // group.parts, -(-group.rows // group.parts)}):
+        called[size] = []
+        for number, kernel in enumerate(group.kernels):
+            part = Function(f.module, f"{name}_{size}_{number}", [("ptr", "table")])
+            memory = emit(Alone(part, buffers), of_rows(kernel, size, group.partial), f"{part.name}_product")
+            part.finish()
+            called[size].append(part.name)
+            own = max(own, aligned(memory.shared + memory.own))
+    statuses = group.parts * ALIGNMENT if any(map(may_fail, group.kernels)) else 0
+    chunk = chunk_function(f.module, f"{name}_chunk")
+    first, last = (_start(chunk, group, n) for n in (NUMBER, chunk.integer("add", NUMBER, 1)))
+    inside = frame.within(chunk)
+    if rows:
+        rows.part(inside, first, last)
+    status = _status(inside) if statuses else inside.slot(STATUS)
+    scratch = inside.scratch(chunk.integer("add", chunk.integer("mul", WHO, own), statuses))
+    table = own_table(inside, status, scratch, {b: _address(inside, group, b, first) for b in buffers})
+    count = chunk.integer("sub", last, first)
+    for size, names in called.items():
+        calls = [f"call void @{each}({table})" for each in names]
+        chunk.when(chunk.compare("icmp eq", count, Value(str(size), "i64")), partial(_all, chunk, calls))
+    chunk.finish()
+    calls = [f"call void @{chunk.name}({TABLE}, i64 {n}, i64 0, i64 0)" for n in range(group.parts)]
+    frame.share(chunk.name, group.parts, partial(_all, f, calls))
+    if statuses:
+        _report(frame, group.parts)
+    return Memory(statuses, own, True, rows is not None)
+
+
+def _all(f: Function, lines: Sequence[str]) -> None:
+    for line in lines:
+        f.do(line)
+
+
+def _status(frame: Frame) -> Value:
+    """Return where a part tells that it has failed; it has not."""
+    f = frame.f
+    status = frame.scratch(f.integer("mul", NUMBER, ALIGNMENT))
+    f.store(f.constant(0, "i64"), f.at(status, FAILED, I64), I64)
+    return status
+
+
+def _start(f: Function, group: Rowwise, number: Value) -> Value:
+    """Return the first row of a part."""
+    return f.integer("udiv", f.integer("mul", number, group.rows), group.parts)
+
+
+def _address(frame: Frame, group: Rowwise, buffer: Buffer, first: Value) -> Value:
+    """Return where a buffer is for the part with this number, which begins with this row."""
+    f, dtype = frame.f, buffer.type.dtype
+    start = frame.address(Access(buffer, Layout((), ())))
+    if buffer in group.partial.values():
+        return f.at(start, f.integer("mul", NUMBER, math.prod(buffer.type.shape[1:])), dtype)
+    pitch = group.pitches.get(buffer)
+    return start if pitch is None else f.at(start, f.integer("mul", first, pitch), dtype)
+
+
+def _report(frame: Frame, parts: int) -> None:
+    """Write that the kernels have failed if parts have: what comes first in the graph is told."""
+    f, status = frame.f, frame.slot(STATUS)
+
+    def one(part: Value, _: list[Value]) -> list[Value]:
+        own = frame.scratch(f.integer("mul", part, ALIGNMENT))
+        number, before = (f.integer("sub", f.load(f.at(s, FAILED, I64), I64), 1) for s in (own, status))
+
+        def copy() -> None:
+            for place in (FAILED, FOUND, AXIS):
+                f.store(f.load(f.at(own, place, I64), I64), f.at(status, place, I64), I64)
+
+        f.when(f.compare("icmp ult", number, before), copy)  # 0 for none is the largest number now
+        return []
+
+    f.loop(0, parts, 1, [], one)

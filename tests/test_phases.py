@@ -1,0 +1,263 @@
+"""Brief kernels that are shared out together: which ones are, and that no number depends on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import clearprop as cp
+from clearprop.compile import abreast, phases, rowwise
+from clearprop.compile.grouping import changed, grouped
+from clearprop.compile.kernels import Abreast, Buffer, Kernel, Rowwise
+from clearprop.compile.program import Program
+from clearprop.compile.repeat import Repeat
+from clearprop.compile.target import TARGETS
+from clearprop.core.trace import trace
+from clearprop.core.tree import leaves
+from clearprop.core.types import Type, type_of
+from test_memory import ADAM, CE, MSE, SGD, prepared
+
+Array = np.ndarray[Any, Any]
+RNG = np.random.default_rng(0)
+F32 = np.dtype(np.float32)
+
+
+@pytest.fixture(autouse=True)
+def threads_as_before() -> Iterator[None]:
+    yield
+    cp.set_threads(None)
+
+
+@pytest.fixture
+def always(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nothing be too little to be shared out."""
+    monkeypatch.setenv("CLEARPROP_CACHE", "off")
+    for module, name in (
+        (rowwise, "WORTH"), (rowwise, "PART"), (phases, "WORTH_OWNING"), (phases, "BESIDE"), (abreast, "WORTH_OWNING"),
+    ):  # fmt: skip
+        monkeypatch.setattr(module, name, 1e-6)
+    monkeypatch.setattr(rowwise, "SHORTEST", 1)
+    monkeypatch.setattr(phases, "MORE", 2**40)
+
+
+def normal(*shape: int) -> Array:
+    return RNG.standard_normal(shape).astype(np.float32)
+
+
+def groups(function: Callable[..., Any], *args: Array) -> list[Kernel]:
+    graph, _ = trace(function, [type_of(a) for a in args])
+    return list(Program(graph, TARGETS["avx512"]).schedule.kernels)
+
+
+def same_for_all_threads(function: Callable[..., Any], *args: Array) -> list[Array]:
+    found = []
+    for threads in (1, 2, 3):
+        cp.set_threads(threads)
+        result = cp.jit(function)(*args)
+        found.append(list(result) if isinstance(result, tuple) else [result])
+    for others in found[1:]:
+        for one, other in zip(found[0], others, strict=True):
+            np.testing.assert_array_equal(one, other)
+    return found[0]
+
+
+# ---- training
+
+TRAININGS: list[
+    tuple[tuple[int, ...], int, Any, Any, int, bool]
+] = [  # rows' parts (0: none), updates abreast
+    ((34, 57, 21, 112), 37, ADAM, CE, 2, True),
+    ((20, 64, 64, 1), 256, ADAM, MSE, 4, True),
+    ((63, 144, 60, 10), 14, ADAM, CE, 2, True),  # the first layer's weights stay with their threads
+    ((64, 32, 10), 32, SGD, CE, 0, False),  # too little
+    ((2048, 2048, 2048), 512, SGD, MSE, 0, False),  # each product is worth it by itself
+]
+
+
+@pytest.mark.parametrize(("sizes", "batch", "optimizer", "loss", "parts", "abreast"), TRAININGS)
+def test_what_of_a_training_goes_together(
+    sizes: tuple[int, ...], batch: int, optimizer: Any, loss: Any, parts: int, abreast: bool
+) -> None:
+    made = prepared((sizes, batch, cp.relu, optimizer, loss)).step
+    step = Repeat(made.graph, made.roles, TARGETS["avx512"])  # how long kernels take depends on the target
+    found = step.schedule.kernels
+    assert [k.parts for k in found if isinstance(k, Rowwise)] == ([parts] if parts else [])
+    assert any(isinstance(k, Abreast) for k in found) == abreast
+    assert not step.swapped  # what is updated is changed in place
+
+
+@pytest.mark.parametrize(("sizes", "batch", "optimizer"), [(t[0], t[1], t[2]) for t in TRAININGS[:4]])
+def test_the_same_training_as_interpreted(sizes: tuple[int, ...], batch: int, optimizer: Any) -> None:
+    x, y = normal(3 * batch + 5, sizes[0]), RNG.integers(0, max(sizes[-1], 2), 3 * batch + 5)
+    target = y if sizes[-1] > 1 else normal(len(y), 1)
+    found = []
+    for backend, threads in (("numpy", 1), (None, 1), (None, 2)):
+        cp.set_threads(threads)
+        model = cp.nn.MLP(sizes[0], sizes[1:-1], sizes[-1], rng=0)
+        loss = cp.losses.cross_entropy if sizes[-1] > 1 else cp.losses.mean_squared_error
+        options = {"backend": backend} if backend else {}
+        result = cp.fit(
+            model,
+            (x, target),
+            loss=loss,
+            optimizer=optimizer,
+            batch_size=batch,
+            epochs=2,
+            progress=False,
+            **options,
+        )
+        found.append(leaves(result.model))
+    for interpreted, one, two in zip(*found, strict=True):
+        np.testing.assert_allclose(one, interpreted, rtol=1e-3, atol=1e-5)
+        np.testing.assert_array_equal(one, two)
+
+
+# ---- functions
+
+
+def shared_rows(x: Any, w: Any, v: Any) -> Any:
+    h = np.tanh(x @ w)
+    return h, h.sum(axis=0), (h @ v).max(), np.maximum(h, 0).sum(axis=1), (h > 0).all(axis=0)
+
+
+def crossed_rows(x: Any, w: Any, v: Any) -> Any:
+    h = np.exp(x @ w)
+    return h[::-1] + h, h.T @ h, h @ h.T, h - h.mean(axis=0)
+
+
+def flat(x: Any, w: Any, v: Any) -> Any:
+    h = x @ w
+    later = np.concatenate([h, h * 2], axis=0)[1 : len(h) + 1]  # row by row, but of other parts
+    return (
+        np.cumsum(h, axis=0),
+        np.concatenate([h, h * 2], axis=1),
+        later * 3,
+        h.reshape(-1)[:7],
+        h[2:] - h[:-2],
+    )
+
+
+@pytest.mark.usefixtures("always")
+@pytest.mark.parametrize("rows", [2, 7, 16, 33, 150])
+@pytest.mark.parametrize("function", [shared_rows, crossed_rows, flat])
+def test_functions_equal_numpys(function: Callable[..., Any], rows: int) -> None:
+    args = (normal(rows, 20) / 4, normal(20, 30) / 4, normal(30, 5))
+    for found, wanted in zip(same_for_all_threads(function, *args), function(*args), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=2e-4, atol=2e-4)
+
+
+@pytest.mark.usefixtures("always")
+def test_a_sum_down_the_rows_may_be_as_long_as_there_are_rows() -> None:
+    def centred(x: Any, w: Any) -> Any:
+        square = np.tanh(x @ w)
+        return square - square.sum(axis=0)[:, None]
+
+    x, w = normal(33, 20), normal(20, 33)
+    np.testing.assert_allclose(same_for_all_threads(centred, x, w)[0], centred(x, w), rtol=1e-4, atol=1e-4)
+
+
+def test_a_function_that_goes_row_by_row_is_one_kernel() -> None:
+    x, w, v = normal(200, 40), normal(40, 100), normal(100, 100)
+    kernels = groups(lambda x, w, v: [np.tanh(np.tanh(x @ w) @ v)], x, w, v)
+    assert [type(k) for k in kernels] == [Rowwise]
+    assert not any(
+        isinstance(k, Rowwise) for k in groups(lambda x, w: [x @ w], x, w)
+    )  # it is worth it by itself
+
+
+@pytest.mark.usefixtures("always")
+def test_what_reads_all_rows_comes_after() -> None:
+    x, w = normal(64, 40), normal(40, 64)
+    found = groups(lambda x, w: [np.tanh(x @ w) @ np.tanh(x @ w)], x, w)
+    group = next(k for k in found if isinstance(k, Rowwise) or len(found) > 1)
+    assert group.writes()[0] in found[-1].reads()
+
+
+# ---- what fails
+
+
+@pytest.mark.usefixtures("always")
+@pytest.mark.parametrize("wrong", [(3,), (30,), (3, 30), (39, 38), (0, 21)])
+@pytest.mark.parametrize("columns", [5, 300])
+def test_the_first_index_that_does_not_fit_is_told(wrong: tuple[int, ...], columns: int) -> None:
+    x, w, y = normal(40, 20), normal(20, columns), RNG.integers(0, columns, 40)
+    y[list(wrong)] = columns + np.array(wrong)
+
+    def picked(x: Any, w: Any, y: Any) -> Any:
+        h = np.tanh(x @ w)
+        return (h - h.max(axis=1, keepdims=True))[np.arange(40), y]
+
+    for threads in (1, 2, 3):
+        cp.set_threads(threads)
+        with pytest.raises(IndexError, match=f"index {columns + min(wrong)} is out of range"):
+            cp.jit(picked)(x, w, y)
+    y[list(wrong)] = 0
+    np.testing.assert_allclose(cp.jit(picked)(x, w, y), picked(x, w, y), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.usefixtures("always")
+def test_what_comes_first_in_the_graph_is_told() -> None:
+    base, exponent, y = np.full((40, 3), 2), np.ones((40, 3), int), np.zeros(40, int)
+    exponent[30], y[2] = -1, 7
+
+    def both(base: Any, exponent: Any, y: Any) -> Any:
+        powers = base**exponent
+        return powers[np.arange(40), y], powers.max(axis=1)
+
+    for threads in (1, 2):
+        cp.set_threads(threads)
+        with pytest.raises(ValueError, match="negative"):
+            cp.jit(both)(base, exponent, y)
+
+
+# ---- grouping
+
+
+class Step(Kernel):
+    def __init__(self, reads: Sequence[Buffer], writes: Sequence[Buffer], inside: bool) -> None:
+        self._reads, self._writes, self.inside = list(reads), list(writes), inside
+
+    def reads(self) -> list[Buffer]:
+        return self._reads
+
+    def writes(self) -> list[Buffer]:
+        return self._writes
+
+    def in_step(self, source: Buffer, target: Buffer) -> bool:
+        return True
+
+
+def test_kernels_side_by_side_change_an_array_in_place_if_nobody_else_reads_it() -> None:
+    source, target, other = (Buffer(Type((2,), F32), home) for home in ("input", "output", "output"))
+    update, reader = Step([source], [target], True), Step([source], [other], True)
+    assert Abreast([update]).in_step(source, target)
+    assert not Abreast([update, reader]).in_step(source, target)
+
+
+@settings(max_examples=400)
+@given(st.data())
+def test_grouping_keeps_the_order_of_what_depends(data: st.DataObject) -> None:
+    buffers = [
+        Buffer(Type((2,), F32), home)
+        for home in ("input", "input", "work", "work", "work", "output", "output")
+    ]
+    some = st.lists(st.sampled_from(buffers), max_size=3)
+    written = st.lists(st.sampled_from(buffers[2:]), min_size=1, max_size=2)
+    kernels = [
+        Step(*data.draw(st.tuples(some, written, st.booleans()))) for _ in range(data.draw(st.integers(1, 9)))
+    ]
+    before, inside, after = grouped(kernels, lambda kernel, *_: kernel.inside)
+    order = [*before, *inside, *after]
+    assert sorted(map(id, order)) == sorted(map(id, kernels))
+    assert all(kernel.inside for kernel in inside)
+    for i, first in enumerate(kernels):
+        for second in kernels[i + 1 :]:
+            writes = (set(first.writes()), set(second.writes()))
+            overwrites = (writes[1] | changed(second)) & set(first.reads())
+            depends = writes[0] & (set(second.reads()) | writes[1]) or overwrites
+            assert not depends or order.index(first) < order.index(second)
