@@ -30,9 +30,7 @@ AT = (Value("%row", "i64"), Value("%column", "i64"))
 LINE = 64  # bytes of a cache line
 NEAR = 512 * 1024  # bytes of an array that the second cache holds anyway
 LITTLE = 16 * 1024  # bytes of an array that one thread has for itself anyway
-THIRD = (
-    16 * 1024 * 1024
-)  # bytes of all inputs that the third one holds: there, asking costs more than waiting
+THIRD = 2**24  # bytes of all inputs that the third cache holds: there, asking costs more than waiting
 BYTE = np.dtype(np.int8)
 
 Writer = Callable[[Function, "Sums"], None]
