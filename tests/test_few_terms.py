@@ -6,11 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import clearprop as cp
-from clearprop.compile import blocking, products
+from clearprop.compile import blocking, outer, products
 from clearprop.compile.fusion import NARROW
 from clearprop.compile.kernels import Contraction
 from clearprop.compile.outer import suits
 from clearprop.compile.program import Program
+from clearprop.compile.target import TARGETS
 from test_gemm import HERE, Fence, dtypes, targets
 
 rng = np.random.default_rng(0)
@@ -102,6 +103,20 @@ def test_few_terms_of_any_size(m, n, k, target, turned):
 
 
 @targets
+@dtypes
+@pytest.mark.parametrize("columns", [64, 100, 131, 203])
+@pytest.mark.parametrize("rows", [1, 3, 40])
+def test_blocks_of_columns_equal_numpys(monkeypatch, target, dtype, columns, rows):
+    monkeypatch.setattr(outer, "WIDE", 0)
+    monkeypatch.setattr(outer, "BLOCK", 1000)
+    args = [normal(s, dtype) for s in ((4, rows), (4, columns), *[(rows, columns)] * 3)]
+    args[4:] = [np.abs(args[4]), dtype.type(0.1)]
+    check(updated, args, target, lambda kernel: suits(target, kernel))
+    args = [normal(s, dtype) for s in ((2, rows), (2, columns), (rows, columns), columns)]
+    check(with_a_row, args, target, lambda kernel: suits(target, kernel))
+
+
+@targets
 @pytest.mark.parametrize("shape", [(1, 33, 200), (3, 100, 531), (16, 17, 1000), (2, 5, 140)])
 @pytest.mark.parametrize("parts", [2, 4, 8])
 def test_sums_in_parts_equal_numpys(monkeypatch, target, shape, parts):
@@ -140,3 +155,13 @@ def test_what_is_updated_in_parts_is_read_in_parts(batch):
     small = Program(cp.make_graph(step)(x[:, :10], w[:10], t))
     assert small.text
     assert not any(small.shared)
+
+
+@pytest.mark.parametrize(
+    ("batch", "width", "asked"), [(12, 100, False), (64, 100, True), (200, 100, False), (64, 2, False)]
+)
+def test_what_threads_have_read_in_other_parts_is_asked_for_to_be_written(batch, width, asked):
+    """Not what they own, nor where a long sum hides the wait, nor what is little."""
+    x, w, t = (normal(s, np.dtype("f4")) for s in ((batch, 1500), (1500, width), (batch, width)))
+    text = Program(cp.make_graph(step)(x, w, t), TARGETS["avx512"]).text
+    assert (", i32 1, i32 3, i32 1)" in text) == asked

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +30,8 @@ BATCH = Value("%batch", "i64")
 AT = (Value("%row", "i64"), Value("%column", "i64"))
 LINE = 64  # bytes of a cache line
 NEAR = 512 * 1024  # bytes of an array that the second cache holds anyway
+LITTLE = 16 * 1024  # bytes of an array that one thread has for itself anyway
+THIRD = 2**24  # bytes of all inputs that the third cache holds: there, asking costs more than waiting
 BYTE = np.dtype(np.int8)
 
 Writer = Callable[[Function, "Sums"], None]
@@ -67,12 +69,18 @@ class Epilogue:
         The loop's node that stands for the sums.
     corners : callable
         ``corners(function, row, column)(access)`` writes the address of an array's element at a place in C.
+    distant : bool
+        Whether large arrays come from main memory.
+    common : collection of Buffer
+        What several threads read.
     """
 
     target: Target
     loop: Loop
     source: Load
     corners: Callable[[Function, Value, Value], Corner]
+    distant: bool = True
+    common: Collection[Buffer] = ()
 
     @property
     def light(self) -> bool:
@@ -117,30 +125,43 @@ class Epilogue:
     def fetch(self, f: Function, sums: Sums) -> None:
         """Write what asks for the memory that a tile needs, while its sums are still to be computed."""
         corner = self.corners(f, *(reversed(AT) if sums.turned else AT))
-        for access in self._distant(sums):
+        for access, write in self._asked(sums):
             start, size = corner(access), access.buffer.type.dtype.itemsize
             step = _strides(access, sums)[0] * size
 
-            def row(_: Value, now: list[Value], size: int = size, step: int = step) -> list[Value]:
+            def row(
+                _: Value, now: list[Value], size: int = size, step: int = step, write: bool = write
+            ) -> list[Value]:
                 for offset in (*range(0, sums.columns * size, LINE), sums.columns * size - 1):
-                    f.prefetch(f.at(now[0], offset, BYTE))
+                    f.prefetch(f.at(now[0], offset, BYTE), write)
                 return [f.at(now[0], step, BYTE)]
 
             f.loop(0, sums.rows, 1, [start], row)
 
-    def far(self, sums: Sums) -> bool:
+    def fetches(self, sums: Sums) -> bool:
         """Whether there is anything to fetch."""
-        return bool(self._distant(sums))
+        return bool(self._asked(sums))
 
-    def _distant(self, sums: Sums) -> list[Access]:
-        """Return the arrays too large for the caches, that are walked line by line."""
-        found: dict[tuple[Buffer, Layout], Access] = {}
+    def _asked(self, sums: Sums) -> list[tuple[Access, bool]]:
+        """Return the arrays that are walked line by line and not at hand, and whether for writing.
+
+        Either no cache has them, or other threads have read what is now changed: each line must then be had alone.
+        """
+        found: dict[tuple[Buffer, Layout], tuple[Access, bool]] = {}
         for access in accesses(self.loop):
-            row, column = _strides(access, sums)
-            large = access is not self.source.access and access.buffer.bytes > NEAR
-            if large and row != 0 and column == 1:
-                found[access.buffer, access.layout] = access
+            (row, column), buffer = _strides(access, sums), access.buffer
+            if access is self.source.access or row == 0 or column != 1:
+                continue
+            contended = buffer.bytes > LITTLE and self._changed(buffer)
+            if contended or (self.distant and buffer.bytes > NEAR):
+                found[buffer, access.layout] = access, contended
         return list(found.values())
+
+    def _changed(self, buffer: Buffer) -> bool:
+        """Whether an array that other threads have read is changed, most likely where it stands."""
+        written = [s.access.buffer for s in self.loop.stores]
+        after = any(b.home == "output" and b.type == buffer.type for b in written)
+        return buffer in self.common and buffer.home == "input" and after
 
 
 def _strides(access: Access, sums: Sums) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,11 +35,17 @@ class Places:
         Temporary buffers' places in the temporary memory, in bytes.
     inputs, outputs : int
         How many there are.
+    given : int
+        Bytes of all inputs.
+    common : collection of Buffer
+        What several threads read.
     """
 
     offsets: Mapping[Buffer, int]
     inputs: int
     outputs: int
+    given: int = 0
+    common: Collection[Buffer] = ()
 
     def slot(self, buffer: Buffer) -> int:
         """Return the place of a buffer's address in the table."""

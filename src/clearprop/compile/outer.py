@@ -28,6 +28,8 @@ SEVERAL = 8  # or so many where
 SECOND = 2**20  # bytes or more are walked: what comes from beyond the second cache is best read in a row
 COPIES = 20 * 1024  # bytes of copies at most, so that the first cache has room for the rest,
 OFTEN = 4  # and rows, at least, for each
+WIDE = 24 * 1024  # bytes of B's rows, at most, that the first cache keeps beside all that goes through it;
+BLOCK = 16 * 1024  # wider ones are read in blocks of so many, each for all rows of C
 MANY = 8  # vectors that are written one after the other instead of in a loop, at most
 UNIT = 64  # bytes to which copies are aligned
 
@@ -156,12 +158,47 @@ class _Outer:
         }
         zero = f.constant(0, value_type(self.dtype), self.lanes)
         self.still = self.registers(zero, {}, lambda access: self.places[id(access)]).settle()
-        begin = [f.integer("mul", first, self.n), Value("0", "i64"), *self.factors(first)]
+        self.frame.find(self.a)
+        if self.left:
+            f.loop(0, self.left, self.block, [], lambda left, _: self.columns(left, first, last))
+        begin = [f.integer("add", f.integer("mul", first, self.n), self.left), Value(str(self.left), "i64")]
+        begin += self.factors(first)
         place, column, *factors = f.loop(first, f.integer("sub", last, 1), 1, begin, self.row)
         self.whole(self.here(place, column), f.integer("sub", self.n - self.lanes + 1, column), factors)
         if rest := self.m * self.n % self.lanes:
             end = f.compare("icmp eq", last, Value(str(self.m), "i64"))
             f.when(end, lambda: self.end(rest))
+
+    # ---- blocks of columns
+
+    @cached_property
+    def block(self) -> int:
+        """Columns of a block: as many as there are, unless B's rows are too wide for the first cache."""
+        size = (self.k + sum(map(_repeated, self.arrays))) * self.n * self.itemsize
+        blocks = math.ceil(size / BLOCK) if size > WIDE else 1
+        return max(math.ceil(self.n / blocks / self.lanes), 2) * self.lanes
+
+    @cached_property
+    def left(self) -> int:
+        """The last block's first column."""
+        return max(self.n - 2 * self.lanes, 0) // self.block * self.block
+
+    def columns(self, left: Value, first: Value, last: Value) -> list[Value]:
+        """Write a block that is not the last one, of all rows: in each, from the first whole cache line on."""
+        f = self.f
+
+        def row(i: Value, _: Sequence[Value]) -> list[Value]:
+            place = f.integer("mul", i, self.n)
+            column = left
+            if self.wraps:
+                beyond = f.integer("and", f.integer("sub", 0, place), self.lanes - 1)
+                column = f.integer("add", left, beyond)
+            here = self.here(f.integer("add", place, column), column)
+            self.whole(here, self.block, self.factors(i))
+            return []
+
+        f.loop(first, last, 1, [], row)
+        return []
 
     # ---- operands
 
@@ -173,7 +210,8 @@ class _Outer:
         """
         lines = self.k + sum(map(_repeated, self.arrays))
         return (
-            self.period * lines * self.width * self.itemsize <= COPIES
+            not self.left
+            and self.period * lines * self.width * self.itemsize <= COPIES
             and self.m >= OFTEN * self.period * lines
         )
 
@@ -243,9 +281,9 @@ class _Outer:
         f, lanes, (place, column, *factors) = self.f, self.lanes, now
         following, here = self.factors(f.integer("add", i, 1)), self.here(place, column)
         if not self.wraps:
-            self.whole(here, self.n, factors)
+            self.whole(here, self.n - self.left, factors)
             return [f.integer("add", place, self.n), column, *following]
-        sure = (self.n - lanes) // lanes * lanes
+        sure = (self.n - self.left - lanes) // lanes * lanes
         self.whole(here, sure, factors)
         left = f.integer("sub", self.n, column)
 
@@ -253,10 +291,11 @@ class _Outer:
             mask = f.first(f.integer("sub", left, at), lanes)
             both = [f.select(mask, x, y) for x, y in zip(factors, following, strict=True)]
             self.piece(here, at, both)
-            return [f.integer("add", place, at + lanes), f.integer("sub", at + lanes, left)]
+            start = self.left + at + lanes
+            return [f.integer("add", place, start), f.integer("sub", start, left)]
 
         reached = over(sure)
-        more = f.compare("icmp slt", reached[1], Value("0", "i64"))
+        more = f.compare("icmp slt", reached[1], Value(str(self.left), "i64"))
         return [*f.replace(more, reached, lambda: over(sure + lanes)), *following]
 
     def whole(self, here: Here, count: Value | int, factors: Sequence[Value]) -> None:

@@ -6,7 +6,8 @@ worth sharing out. Where one thread reads what two have written, both wait for l
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable
 
 from .cutting import SHALLOW, WORTH, WORTH_OWNING, loop_time, outer_cut, product_time, sum_cut
 from .kernels import Abreast, Buffer, Contraction, Kernel
@@ -31,6 +32,15 @@ def owned_rows(target: Target, kernels: Iterable[Kernel]) -> set[Buffer]:
         if updated and sum_cut(target, kernel, False) == 1 and _worth(target, kernel, bool(updated & read)):
             found |= updated
     return found
+
+
+def contended(target: Target, kernels: Iterable[Kernel], owned: Collection[Buffer]) -> set[Buffer]:
+    """Return what several kernels read, without what threads read in the parts that they own."""
+    kernels = list(kernels)
+    readers = Counter(buffer for kernel in kernels for buffer in {*kernel.reads()})
+    right = [(k, k.inputs[1].buffer) for k in kernels if isinstance(k, Contraction)]
+    apart = {buffer for k, buffer in right if sum_cut(target, k, buffer in owned) > 1}
+    return {buffer for buffer, count in readers.items() if count > 1} - apart
 
 
 def updates(kernel: Contraction) -> set[Buffer]:

@@ -23,7 +23,7 @@ from .cutting import (
     sum_cut,
     wanted,
 )
-from .epilogue import BATCH, Epilogue
+from .epilogue import BATCH, THIRD, Epilogue
 from .frame import EXTRA, NUMBER, TABLE, WHO, Frame, Memory, chunk_function
 from .gemm import Product, product
 from .kernels import Access, Buffer, Contraction
@@ -38,6 +38,7 @@ from .text import Function, Value, value_type
 from .vocabulary import compute
 
 TINY = 32  # multiply-adds that are written out
+BRIEF = 100  # terms of a sum, at most: longer ones hide that lines must be had from other threads
 
 
 def emit_product(
@@ -138,7 +139,10 @@ def _through(frame: Frame, target: Target, kernel: Contraction) -> Epilogue | No
 
     if kernel.loop is None or kernel.sums is None:
         return None
-    return Epilogue(target, kernel.loop, kernel.sums, corners)
+    far, brief = frame.places.given > THIRD, kernel.inputs[0].layout.shape[-1] <= BRIEF
+    return Epilogue(
+        target, kernel.loop, kernel.sums, corners, far, frame.places.common if brief else frozenset()
+    )
 
 
 def _find(frame: Frame, kernel: Contraction) -> None:

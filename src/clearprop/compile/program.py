@@ -97,10 +97,14 @@ class Program:
         """For each kernel where no temporary array is any more, in bytes."""
         return self._planned[1]
 
-    @property
+    @cached_property
     def places(self) -> Places:
         """Where everything is."""
-        return Places(self.offsets, len(self.inputs), len(self.outputs))
+        from .owning import contended
+
+        given = sum(buffer.bytes for buffer in self.inputs)
+        common = contended(self.target, self.schedule.kernels, self._owned)
+        return Places(self.offsets, len(self.inputs), len(self.outputs), given, common)
 
     # ---- text
 

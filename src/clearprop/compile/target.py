@@ -49,13 +49,14 @@ class Target:
         return self.vector_bytes // itemsize
 
 
+_ASKS = "+prfchw"  # to ask for memory in order to write it; what does not know how goes on
 _AVX512 = "+avx512f,+avx512dq,+avx512bw,+avx512vl,+avx2,+fma,+f16c,+bmi2"
 
 TARGETS = {
     t.name: t
     for t in (
-        Target("avx512", "", _AVX512, 64, 32, True, scales=True),
-        Target("avx2", "", "+avx2,+fma,+f16c,+bmi2", 32, 16, True),
+        Target("avx512", "", f"{_AVX512},{_ASKS}", 64, 32, True, scales=True),
+        Target("avx2", "", f"+avx2,+fma,+f16c,+bmi2,{_ASKS}", 32, 16, True),
         Target("sse2", "", "", 16, 16, False),
         Target("neon", "aarch64-unknown-linux-gnu", "+neon,+fp-armv8", 16, 32, True, True),
     )
@@ -73,7 +74,7 @@ def detect() -> Target:
         return TARGETS["neon"]
     features = llvm.get_host_cpu_features()
     for target in (TARGETS["avx512"], TARGETS["avx2"]):
-        if all(features.get(f.lstrip("+"), False) for f in target.features.split(",")):
+        if all(features.get(f.lstrip("+"), False) for f in target.features.split(",") if f != _ASKS):
             return target
     return TARGETS["sse2"]
 

@@ -42,7 +42,7 @@ def tile_steps(
     )
     sums = Sums(height, panels.columns, cut.spill, cut.turned)
     fetch = ""
-    if epilogue and epilogue.far(sums):
+    if epilogue and epilogue.fetches(sums):
         fetch = called(module, f"{name}_fetch", epilogue.fetch, sums)
     if epilogue and epilogue.light and not (cut.turned or dotted) and masked == panels.ragged:
         return Steps(kernel(module, cut.target, kind, f"{name}_", epilogue.in_registers), True, "", fetch)
