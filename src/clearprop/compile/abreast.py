@@ -11,10 +11,9 @@ from dataclasses import dataclass
 
 from ..core.lowering import Layout
 from .cutting import WORTH_OWNING, kernel_time
-from .frame import NUMBER, STATUS, WHO, Alone, Emit, Frame, Memory, chunk_function, own_table
+from .frame import NUMBER, STATUS, WHO, Alone, Emit, Frame, Memory, Places, chunk_function, own_table
 from .kernels import Abreast, Access, Buffer, Contraction, Kernel
 from .memory import aligned
-from .module import Module
 from .owning import updates
 from .target import Target
 from .text import Function, Value
@@ -39,8 +38,8 @@ class Piece:
 class _Cut(Alone):
     """A function that notes what it would share out, for others to call."""
 
-    def __init__(self, f: Function, buffers: Iterable[Buffer]) -> None:
-        super().__init__(f, buffers)
+    def __init__(self, f: Function, places: Places, buffers: Iterable[Buffer]) -> None:
+        super().__init__(f, places, buffers)
         self.chunks: list[tuple[str, int]] = []
 
     def share(self, chunk: str, chunks: int, alone: Callable[[], None], extra: Value | None = None) -> None:
@@ -52,7 +51,7 @@ def emit_abreast(frame: Frame, target: Target, group: Abreast, name: str, emit: 
     """Write the kernels into a function, and beside it what the function calls."""
     f, buffers = frame.f, list(dict.fromkeys([*group.reads(), *group.writes()]))
     written = [
-        _Written(f.module, f"{name}_{number}", target, kernel, buffers, emit)
+        _Written(frame, f"{name}_{number}", target, kernel, buffers, emit)
         for number, kernel in enumerate(group.kernels)
     ]
     own = max(each.bytes for each in written)
@@ -92,24 +91,24 @@ class _Written:
     """A kernel's functions: what begins it, if it is cut, and the pieces for either end."""
 
     def __init__(
-        self, module: Module, name: str, target: Target, kernel: Kernel, buffers: Sequence[Buffer], emit: Emit
+        self, frame: Frame, name: str, target: Target, kernel: Kernel, buffers: Sequence[Buffer], emit: Emit
     ) -> None:
-        self.module, self.name, self.kernel, self.emit = module, name, kernel, emit
+        self.module, self.name, self.kernel, self.emit = frame.f.module, name, kernel, emit
         self.time = kernel_time(target, kernel)
         self.begun: Piece | None = None
-        before = set(module.functions)
+        places, before = frame.places, set(self.module.functions)
         if self.time >= WORTH_OWNING:
-            frame = _Cut(self._function(), buffers)
-            memory = self._emit(frame, updates(kernel) if isinstance(kernel, Contraction) else ())
-            if len(frame.chunks) == 1 and not memory.shared:
+            cut = _Cut(self._function(), places, buffers)
+            memory = self._emit(cut, updates(kernel) if isinstance(kernel, Contraction) else ())
+            if len(cut.chunks) == 1 and not memory.shared:
                 self.begun = Piece(name, None, 0.0)
-                ((chunk, count),) = frame.chunks
+                ((chunk, count),) = cut.chunks
                 pieces = [Piece(chunk, i, self.time / count) for i in range(count)]
                 self.front, self.back = pieces[: count // 2], pieces[count // 2 :]
                 return
-            for other in set(module.functions) - before:
-                del module.functions[other], module.signatures[other]
-        self._emit(Alone(self._function(), buffers), ())
+            for other in set(self.module.functions) - before:
+                del self.module.functions[other], self.module.signatures[other]
+        self._emit(Alone(self._function(), places, buffers), ())
         self.front, self.back = [Piece(name, None, self.time)], []
 
     def _function(self) -> Function:

@@ -31,7 +31,11 @@ def emit_rowwise(frame: Frame, group: Rowwise, name: str, emit: Emit, rows: Arri
         called[size] = []
         for number, kernel in enumerate(group.kernels):
             part = Function(f.module, f"{name}_{size}_{number}", [("ptr", "table")])
-            memory = emit(Alone(part, buffers), of_rows(kernel, size, group.partial), f"{part.name}_product")
+            memory = emit(
+                Alone(part, frame.places, buffers),
+                of_rows(kernel, size, group.partial),
+                f"{part.name}_product",
+            )
             part.finish()
             called[size].append(part.name)
             own = max(own, aligned(memory.shared + memory.own))
