@@ -5,10 +5,11 @@ First those that go row by row, then those that do not need each other, such as 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from .cutting import WORTH_OWNING, kernel_time
+from .cutting import WORTH_OWNING, kernel_time, sum_cut
 from .grouping import LONG, NEAR, Touched, grouped
 from .kernels import Abreast, Buffer, Contraction, Kernel, Loop, Rowwise, may_fail
 from .memory import room
@@ -35,12 +36,12 @@ def shared_out(target: Target, made: Schedule) -> Schedule:
 
 
 def _kept(target: Target, kernels: Sequence[Kernel]) -> set[Buffer]:
-    """Return the arrays whose rows threads own that a single kernel reads beside the one that updates them."""
-    readers: dict[Buffer, int] = {}
-    for kernel in kernels:
-        for buffer in set(kernel.reads()):
-            readers[buffer] = readers.get(buffer, 0) + 1
-    return {buffer for buffer in owned_rows(target, kernels) if readers[buffer] == 2}
+    """Return the arrays whose rows threads own and read in parts, if nobody else reads them but who updates them."""
+    readers = Counter(buffer for kernel in kernels for buffer in {*kernel.reads()})
+    apart = {
+        k.inputs[1].buffer for k in kernels if isinstance(k, Contraction) and sum_cut(target, k, True) > 1
+    }
+    return {buffer for buffer in owned_rows(target, kernels) & apart if readers[buffer] == 2}
 
 
 def _abreast(target: Target, kernels: Sequence[Kernel], shared: Collection[Buffer]) -> list[Kernel]:
