@@ -404,6 +404,27 @@ def test_what_follows_a_batch_of_products(shape):
             np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("shape", [(64, 2000, 300), (26, 1296, 905), (100, 800, 40)])
+def test_sums_of_what_follows_a_product_with_a_transposed_matrix(shape):
+    m, k, n = shape
+    rng = np.random.default_rng(0)
+    x, w, s = (rng.standard_normal(d).astype(np.float32) / 8 for d in ((m, k), (n, k), (m, n)))
+
+    def error(x, w, s):
+        found = (x @ w.T) * (s > 0)
+        return found, found.sum(axis=0)
+
+    results = []
+    for threads in (1, 2, 3):
+        cp.set_threads(threads)
+        results.append(cp.jit(error)(x, w, s))
+    cp.set_threads(None)
+    for one, two, three, wanted in zip(*results, error(x, w, s), strict=True):
+        np.testing.assert_array_equal(one, two)
+        np.testing.assert_array_equal(one, three)
+        np.testing.assert_allclose(one, wanted, rtol=1e-3, atol=1e-3)
+
+
 @pytest.mark.parametrize("shape", [(40, 30, 17), (300, 100, 256), (130, 900, 257), (5, 7, 1), (1, 9, 40)])
 @pytest.mark.parametrize("turned", [False, True])
 def test_sums_of_what_follows_a_product(shape, turned):

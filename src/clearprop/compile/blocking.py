@@ -249,6 +249,7 @@ class Plan:
         alone = self.tile_count == 1 and self.n * self.k * self.dtype.itemsize >= NEAR
         return (
             not self.dotted
+            and not (self.folded and self.turned)  # along panels, which then are not shared out
             and (self.reads_a or copied)
             and not any(p.in_place for p in self.panels)
             and self.m <= ROUND

@@ -273,10 +273,11 @@ def product_cut(
         return Blocks(min(chunks, product.tiles), 1)
     tiles, panels, cut = product.tiles, product.together, Blocks(1, 1)
     while cut.chunks < chunks:
-        flat = not rows or tiles == 1
-        if flat and panels == 1:
+        flat = tiles == 1 or not (rows or product.turned)  # tiles are columns of what is turned
+        thin = panels == 1 or (product.turned and not rows)
+        if flat and thin:
             break
-        if panels == 1 or not (flat or wide * tiles * product.height < panels * product.width):
+        if thin or not (flat or wide * tiles * product.height < panels * product.width):
             tiles = math.ceil(tiles / 2)
         else:
             panels = math.ceil(panels / 2)

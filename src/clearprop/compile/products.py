@@ -67,12 +67,15 @@ def emit_product(
     frame.f.plain = True
     made, time = _written(frame, target, kernel, name)
     folds = kernel.loop is not None and bool(kernel.loop.folds)
-    across = kernel.inputs[1].buffer in owned  # of which threads then read rows of their own
     own = not updates(kernel).isdisjoint(owned)
-    least = 2 if across or own else 1
+    least = 2 if own else 1
     if kernel.loop and folds:
         begin_folds(frame.f, target, kernel.loop, frame.address)
-    blocks = product_cut(made, time / made.rounds, not (folds or across), least, own)
+    blocks = product_cut(made, time / made.rounds, not folds, least, own)
+    if (
+        blocks is None and kernel.inputs[1].buffer in owned
+    ):  # whose rows are columns here: each thread reads its own
+        blocks = product_cut(made, time, False, 2)
     if rows and arrives_within(time, rows.time):
         both = product_cut(made, time + rows.time, not folds, least, own)
         if both is not None and _by_rows(made, both):
