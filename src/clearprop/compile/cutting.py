@@ -33,6 +33,7 @@ OWNED = 0.2  # and of a product that reads those rows
 SHALLOW = 16  # rows, at most, of a product whose sum is cut so that each thread reads a part of B,
 CACHED = 2 * 1024 * 1024  # bytes of B, at most, so that second caches keep what threads own,
 DEEPEST = 4  # and pairs of parts
+NARROW = 256  # columns, at most, for which rows are owned however brief it is: parts of long rows are as good
 THIN = 48  # results side by side, or one above the other, at most, of a product whose sum is cut,
 SHORT = 56  # and so many along them are too few tiles to share out evenly;
 EACH = 400_000  # multiply-adds of a part, at least,
@@ -195,7 +196,8 @@ def _few_rows(target: Target, kernel: Contraction, owned: bool) -> int:
     k, itemsize = a.layout.shape[1], kernel.output.buffer.type.dtype.itemsize
     size = n * k * itemsize
     time = max(product_time(target, itemsize, m, n, k), size / BANDWIDTH)
-    parts = 2 * min(math.ceil(time / GRAIN), DEEPEST, k // (2 * target.lanes(itemsize)))
+    shortest = target.lanes(itemsize) if n <= NARROW else LINE
+    parts = 2 * min(math.ceil(time / GRAIN), DEEPEST, k // (2 * shortest))
     return parts if size <= CACHED and time >= (OWNED if owned else WORTH) and parts else 1
 
 
@@ -260,7 +262,7 @@ def product_cut(
 ) -> Blocks | Groups | None:
     """Return how to cut a product that takes so long; its rows only if they may be; into so many blocks at least.
 
-    A brief one whose rows threads own is cut between rows.
+    A brief and narrow one whose rows threads own is cut between rows.
 
     Blocks are about square, since each reads all of k for its rows and for its columns; but wide where each
     copies its rows. Where each copies its panels, it does so for as many rows as may be.
@@ -269,7 +271,8 @@ def product_cut(
         return _groups(product, max(least, wanted(time)), rows)
     wide = WIDE if product.copies else 1
     chunks = max(least, min(wanted(time), FEW if product.copies else MANY))
-    if owned and rows and time < BRIEF and product.tiles > 1:
+    narrow = product.panels * product.width <= NARROW and not product.turned
+    if owned and narrow and rows and time < BRIEF and product.tiles > 1:
         return Blocks(min(chunks, product.tiles), 1)
     tiles, panels, cut = product.tiles, product.together, Blocks(1, 1)
     while cut.chunks < chunks:
