@@ -309,7 +309,7 @@ class Plan:
             return self.panel_count
         panel = self.panels[0].width * self.long * self.dtype.itemsize
         part = 1 if self.reads_a else COMMON
-        fitting = max(self._fitting(panel, part), FEW if self.folded else 1)
+        fitting = max(self._fitting(panel, part), FEW if self.folded and not self.turned else 1)
         return math.ceil(self.panel_count / math.ceil(self.panel_count / fitting))
 
     @property
