@@ -94,9 +94,7 @@ class Addresses:
             number = f.integer("sub", t, part.start)
             share = f.call("llvm.smin", f.integer("udiv", number, lines), f.integer("sub", shares, 1))
             first, place = f.integer("mul", share, rows), f.integer("urem", number, lines)
-            end = (
-                panels.width * onward + line - 1
-            )  # of a line, as a row may begin in one that is there already
+            end = panels.width * onward + line - 1  # of a line: a row may begin in one that is there already
             return f", {self.affine(f, b, (first, row), (place, line), (end, 1))}, i64 {row * size}, {rate}"
 
         return ahead

@@ -32,9 +32,7 @@ PASSING = 4  # tiles, at least, that ask for the next panel: a line of each row 
 MANY = 20  # panels, at least, so that threads come out about even without cutting rows,
 FOUR = 4  # or so many, if they are an even number of one width
 COMMON, OWN = 2, 4  # parts of the room that copies for all threads have, and for each
-TALL = (
-    0.8  # of the height that registers allow, at least, if rows of a large B begin anywhere in a cache line
-)
+TALL = 0.8  # of the height that registers allow, at least, if rows of a large B begin within a cache line
 DEPTH = 4096  # bytes of a row of A that a tile goes through before it is put down
 
 

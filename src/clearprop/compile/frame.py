@@ -20,7 +20,7 @@ from .text import Function, Value
 
 STATUS, WORK, FIRST = 0, 1, 2  # slots of the table
 TABLE = Value("%table", "ptr")
-ADDRESS = np.dtype(np.int64)
+POINTER = np.dtype(np.int64)
 CHUNK = [("ptr", "table"), ("i64", "number"), ("i64", "who"), ("i64", "extra")]
 NUMBER, WHO, EXTRA = (Value(f"%{name}", "i64") for _, name in CHUNK[1:])
 
@@ -171,5 +171,5 @@ def own_table(frame: Frame, status: Value, scratch: Value, buffers: Mapping[Buff
     f = frame.f
     table = f.room(FIRST + len(buffers))
     for slot, value in enumerate((status, scratch, *buffers.values())):
-        f.do(f"store {value}, {f.at(table, slot, ADDRESS)}, align 8")
+        f.do(f"store {value}, {f.at(table, slot, POINTER)}, align 8")
     return table
