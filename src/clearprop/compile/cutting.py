@@ -18,7 +18,7 @@ from .vocabulary import weight
 WORTH = 5.0  # microseconds: below, one thread does it
 BRIEF = (
     2 * WORTH
-)  # microseconds of a product, at most, that copies rows itself, or is cut where rows are owned
+)  # microseconds of a product, at most, that copies rows itself or is cut where they are owned
 GRAIN = 5.0  # microseconds of a chunk at least
 MOST = 48  # chunks
 SINGLE = 2e-3  # microseconds of an element that is found by its index
