@@ -6,39 +6,45 @@ digits. Errors, in units in the last place, are the largest measured on any targ
 
 from __future__ import annotations
 
+import math
+
 from .lanes import Lanes, at_least, at_most, copysign, exact_sum, fma, magnitude, polynomial, where
 
-# (eʳ − 1 − r)/r² on |r| <= log(2)/2, within 2^-30.9 and 2^-60.1 of eʳ − 1
+# (eʳ − 1 − r)/r² on |r| <= log(2)/2, within 2^-27.9 and 2^-60.1 of eʳ − 1, 2^-25.9 of its own size
 _SERIES = (
-    (0.5, 0.1666666567325592, 0.04166649281978607, 0.008333544246852398, 0.0013932284200564027, 0.0001976378116523847),
+    (0.5, 0.16666531562805176, 0.0416664183139801, 0.008367680944502354, 0.0013939383206889033),
     (
         0.5, 0.16666666666666677, 0.041666666666666685, 0.00833333333332179, 0.0013888888888893424,
         0.00019841269885564214, 2.4801587289734424e-05, 2.7557244785939744e-06, 2.7557305398439923e-07,
         2.510885325983378e-08, 2.0906756624841476e-09,
     ),
 )  # fmt: skip
-# as much of (eʳ − 1 − r)/r² as eʳ needs, within 2^-28.2 of it
-_SHORT = (
-    (0.4999999403953552, 0.16666516661643982, 0.04166810214519501, 0.00836921762675047, 0.0013839704915881157),
-    _SERIES[1],
-)  # fmt: skip
 _LOG2E = 1.4426950408889634
 LN2 = ((0.693359375, -2.12194440054690581e-4), (6.93147180369123816490e-01, 1.90821492927058770002e-10))
 """log 2 in two parts; products of the first with n are exact."""
-_ROUNDED_LN2 = ((0.6931471824645996, -1.904654323148236e-09), (0.6931471805599453, 2.3190468138462996e-17))
 
 
-def _reduce(x: Lanes, little: bool = False) -> tuple[Lanes, Lanes, Lanes]:
-    """n, as the last bits of a float, and r as the sum of two; in fewer steps if |x| is below 40."""
-    exact = little and x.target.fma  # since x − n·high is a multiple of x's last place
-    high, low = x.pick(*(_ROUNDED_LN2 if exact else LN2))
+def _turns(x: Lanes) -> tuple[Lanes, Lanes]:
+    """n = x/log 2 rounded, as the last bits of a float, and as a float."""
     turns = fma(x, _LOG2E, x.format.magic)
-    n = turns - x.format.magic
+    return turns, turns - x.format.magic
+
+
+def _reduce(x: Lanes) -> tuple[Lanes, Lanes, Lanes]:
+    """n, as the last bits of a float, and r as the sum of two."""
+    turns, n = _turns(x)
+    high, low = x.pick(*LN2)
     rough = fma(n, -high, x)
-    if exact:
-        return turns, rough, n * -low
     r = fma(n, -low, rough)
     return turns, r, fma(n, -low, rough - r)
+
+
+def _reduce_little(x: Lanes) -> tuple[Lanes, Lanes]:
+    """n, as the last bits of a float, and r, off by a small part of n's last place: for |x| below 40."""
+    if not x.target.fma:
+        return _reduce(x)[:2]
+    turns, n = _turns(x)
+    return turns, fma(n, -math.log(2), x)
 
 
 def _power_of_two(turns: Lanes, shift: int = 0) -> Lanes:
@@ -65,8 +71,8 @@ def series(r: Lanes) -> Lanes:
 
 
 def _grown(r: Lanes) -> Lanes:
-    """eʳ − 1, to the accuracy of eʳ."""
-    return fma(r * r, polynomial(r, r.pick(*_SHORT)), r)
+    """eʳ − 1."""
+    return fma(r * r, series(r), r)
 
 
 def exp(x: Lanes) -> Lanes:
@@ -78,7 +84,7 @@ def exp(x: Lanes) -> Lanes:
 
 def one_less_exp(x: Lanes) -> Lanes:
     """1 − eˣ of x <= 0 whose power is a normal number; within an ulp of 1."""
-    turns, r, _ = _reduce(x, little=True)
+    turns, r = _reduce_little(x)
     power = _power_of_two(turns)
     return fma(-power, _grown(r), 1.0 - power)
 
@@ -141,8 +147,9 @@ def _over_sum(a: Lanes, b: Lanes, c: float) -> Lanes:
 
 def tanh(x: Lanes) -> Lanes:
     """sinh x / cosh x = m/(m + 2) with m = e^(2|x|) − 1; within 1.6 ulp, 2 without fused products."""
-    turns, r, low = _reduce(at_most(2.0 * magnitude(x), x.pick(18.5, 40.0)), little=True)
-    m = _less(_power_of_two(turns), r, low, 1.0)
+    turns, r = _reduce_little(at_most(2.0 * magnitude(x), x.pick(18.5, 40.0)))
+    power = _power_of_two(turns)
+    m = fma(power, _grown(r), power - 1.0)
     return copysign(_over_sum(m, m, 2.0), x)
 
 
@@ -152,8 +159,9 @@ def sigmoid(x: Lanes) -> Lanes:
     turns, r, _ = _reduce(-x)
     shift = x.pick(-64, -512)  # with which neither e nor 1/e overflows
     power = _power_of_two(turns, shift)
-    one = x.like(2.0**shift)
-    return _over_sum(one, fma(power, _grown(r), power), 2.0**shift)
+    one = power.like(2.0**shift)
+    # the smaller of the two terms goes into the product's rounding
+    return one / (fma(power, _grown(r), at_most(power, 2.0**shift)) + at_least(power, 2.0**shift))
 
 
 def elu(x: Lanes, *, alpha: float) -> Lanes:
