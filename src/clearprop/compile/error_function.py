@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .exponential import one_less_exp
+from .exponential import little_expm1
 from .lanes import Lanes, at_most, copysign, fma, magnitude, polynomial, where
 
 # erf(x)/x − 1 as a polynomial in x² on |x| <= 0.8 and 1, within 2^-28 and 2^-56 of erf(x)/x
@@ -39,4 +39,4 @@ def erf(x: Lanes) -> Lanes:
     a = magnitude(x)
     small = fma(a, polynomial(a * a, a.pick(*_SMALL)), a)
     tail = polynomial(at_most(a, a.pick(4.0, 6.0)), a.pick(*_LARGE))
-    return copysign(where(a < a.pick(0.8, 1.0), small, one_less_exp(tail)), x)
+    return copysign(where(a < a.pick(0.8, 1.0), small, little_expm1(tail)), x)

@@ -18,6 +18,10 @@ from .vocabulary import chained, compute, convert, refused
 FEW = 4  # vectors that are written one after the other instead of in a loop
 ABREAST = 4  # vectors that long functions compute as one, so that none waits for its own last instruction
 
+DISTANT = 2**20  # bytes of an array, at least, that long functions ask for
+AHEAD, LINE = 2**12, 64  # bytes of a page, and of a cache line
+BYTE = np.dtype(np.uint8)
+
 Addresses = Callable[[Access], Value]
 """From an access to the address of its buffer's first element."""
 
@@ -305,11 +309,18 @@ class _Emitter:
             return self.f.constant(node.value, value_type(node.dtype), lanes)
         if isinstance(node, Load):
             n = self._index(node.access)
+            if lanes > self.lanes and self.inner.strides[n] == 1 and node.access.buffer.bytes >= DISTANT:
+                self._ask(pointers[n], lanes * node.dtype.itemsize)
             return self._load(pointers[n], node.dtype, lanes, self.inner.strides[n])
         args, dtypes = [self._value(a, lanes, values) for a in node.args], [a.dtype for a in node.args]
         if node.failure:
             self._refuse(node, args, dtypes)
         return compute(self.f, self.target, node.function, args, dtypes, node.dtype, node.params)
+
+    def _ask(self, place: Value, size: int) -> None:
+        """Ask for memory a page ahead: what a processor asks for by itself ends with a page."""
+        for line in range(AHEAD, AHEAD + size, LINE):
+            self.f.prefetch(self.f.at(place, line, BYTE))
 
     def _refuse(self, node: Apply, args: list[Value], dtypes: list[np.dtype[Any]]) -> None:
         """Write that the loop has failed if an operand is one that the function refuses."""
