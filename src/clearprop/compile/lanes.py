@@ -288,13 +288,6 @@ def two_sum(a: Lanes, b: Any) -> tuple[Lanes, Lanes]:
     return total, b - (total - a)
 
 
-def exact_sum(a: Lanes, b: Any) -> tuple[Lanes, Lanes]:
-    """a + b and its rounding error, whichever is larger (D. E. Knuth, 1969)."""
-    total = a + b
-    of_b = total - a
-    return total, (a - (total - of_b)) + (b - of_b)
-
-
 def two_product(a: Lanes, b: Lanes) -> tuple[Lanes, Lanes]:
     """a·b and its rounding error."""
     product = a * b

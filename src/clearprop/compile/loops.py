@@ -18,7 +18,7 @@ from .vocabulary import chained, compute, convert, refused
 FEW = 4  # vectors that are written one after the other instead of in a loop
 ABREAST = 4  # vectors that long functions compute as one, so that none waits for its own last instruction
 
-DISTANT = 2**20  # bytes of an array, at least, that long functions ask for
+DISTANT = 2**20  # bytes of an array, at least, whose memory long functions ask for
 AHEAD, LINE = 2**12, 64  # bytes of a page, and of a cache line
 BYTE = np.dtype(np.uint8)
 
@@ -83,6 +83,7 @@ class _Emitter:
         self.lanes = self._lanes()
         chains = any(isinstance(node, Apply) and chained(node.function) for node in loop.nodes)
         self.wide = self.lanes * (ABREAST if chains else 1)
+        function.crowded |= chains
         self.count = 0  # how many lanes of a piece exist; 0 for all
         self.still: dict[tuple[int, int], Value] = {}  # values that are the same everywhere
         self.fixed: dict[tuple[int, int], Value] = {}  # and those that are along the innermost axis
@@ -309,18 +310,19 @@ class _Emitter:
             return self.f.constant(node.value, value_type(node.dtype), lanes)
         if isinstance(node, Load):
             n = self._index(node.access)
-            if lanes > self.lanes and self.inner.strides[n] == 1 and node.access.buffer.bytes >= DISTANT:
-                self._ask(pointers[n], lanes * node.dtype.itemsize)
+            self._ask(node.access, pointers[n], lanes)
             return self._load(pointers[n], node.dtype, lanes, self.inner.strides[n])
         args, dtypes = [self._value(a, lanes, values) for a in node.args], [a.dtype for a in node.args]
         if node.failure:
             self._refuse(node, args, dtypes)
         return compute(self.f, self.target, node.function, args, dtypes, node.dtype, node.params)
 
-    def _ask(self, place: Value, size: int) -> None:
-        """Ask for memory a page ahead: what a processor asks for by itself ends with a page."""
-        for line in range(AHEAD, AHEAD + size, LINE):
-            self.f.prefetch(self.f.at(place, line, BYTE))
+    def _ask(self, access: Access, place: Value, lanes: int, write: bool = False) -> None:
+        """Let a long function ask for memory a page ahead: what a processor asks for by itself ends with a page."""
+        long, size = lanes > self.lanes, lanes * access.buffer.type.dtype.itemsize
+        if long and self.inner.strides[self._index(access)] == 1 and access.buffer.bytes >= DISTANT:
+            for line in range(AHEAD, AHEAD + size, LINE):
+                self.f.prefetch(self.f.at(place, line, BYTE), write)
 
     def _refuse(self, node: Apply, args: list[Value], dtypes: list[np.dtype[Any]]) -> None:
         """Write that the loop has failed if an operand is one that the function refuses."""
@@ -356,6 +358,7 @@ class _Emitter:
     ) -> None:
         n, type = self._index(store.access), store.access.buffer.type
         value, dtype = self._value(store.node, lanes, values), type.dtype
+        self._ask(store.access, pointers[n], lanes, write=True)
         if axis.strides[n] == 1 and self._mask(lanes) and type in self.read:
             write_in_pieces(self.f, value, pointers[n], dtype, self.count)
         else:

@@ -104,6 +104,9 @@ class Function:
         self.lines = [f"define {linkage}{returned} @{name}({listed})", "entry:"]
         self.allocated: list[str] = []
         self.block, self.count, self.plain = "entry", 0, plain
+        self.crowded = (
+            False  # whether registers may not hold all vectors: the stack then begins at a cache line
+        )
 
     # ---- the text itself
 
@@ -130,7 +133,8 @@ class Function:
     def finish(self, result: Value | None = None) -> None:
         """End the function and enter it into its module."""
         self.do("ret void" if result is None else f"ret {result}")
-        opening = f"{self.lines[0]} #{int(self.plain or self.module.seldom)} {{"
+        stack = ' "stackrealign"' * self.crowded
+        opening = f"{self.lines[0]} #{int(self.plain or self.module.seldom)}{stack} {{"
         lines = [opening, self.lines[1], *self.allocated, *self.lines[2:], "}"]
         self.module.functions[self.name] = "\n".join(lines)
         self.module.signatures[self.name] = self.signature
