@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -153,6 +154,10 @@ class Folded:
             return np.bool_(self.combine == "minimum")
         least, most = (-np.inf, np.inf) if dtype.kind == "f" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
         return dtype.type(least if self.combine == "maximum" else most)
+
+
+SUMS = -1
+"""In place of an axis of a product's result: the one that it sums over."""
 
 
 class Kernel(ABC):
@@ -323,27 +328,48 @@ class Several(Kernel):
 
 
 @dataclass(eq=False)
-class Rowwise(Several):
-    """Kernels that go through the same rows: a part of the rows goes through all of them, before or beside others.
+class Parted(Several):
+    """Kernels that go through the same rows of a mini-batch, or units of a layer: each part goes through all of them.
 
     Attributes
     ----------
-    rows, parts : int
-        How many rows there are, and in how many parts, which differ by one row at most.
+    what : str
+        "rows" or "units".
+    length, parts : int
+        How many there are, and in how many parts.
+    grain : int
+        Parts begin with multiples of it.
+    axes : list of int
+        For each kernel the axis of its result, or `SUMS` for a product that sums over them.
     pitches : mapping
-        Elements from row to row of the buffers of which a part has rows of its own.
+        Elements from one to the next in the buffers of which a part has its own.
     partial : mapping
-        For each buffer that a kernel folds all rows into, one with a row for each part.
+        For each buffer that a kernel combines all into, one with a row for each part.
     """
 
-    rows: int
+    what: str
+    length: int
     parts: int
+    grain: int
+    axes: Sequence[int]
     pitches: Mapping[Buffer, int]
     partial: Mapping[Buffer, Buffer]
 
+    def sizes(self) -> set[int]:
+        """Return how many there are in parts."""
+        blocks = -(-self.length // self.grain)
+        starts = [min(i * blocks // self.parts * self.grain, self.length) for i in range(self.parts + 1)]
+        return {b - a for a, b in pairwise(starts)}
+
     def writes(self) -> list[Buffer]:
-        """Return the buffers that they write; of folds the parts' own."""
+        """Return the buffers that they write; of what is combined the parts' own."""
         return [self.partial.get(b, b) for b in super().writes()]
+
+    def in_step(self, source: Buffer, target: Buffer) -> bool:
+        """Tell whether parts keep to their own of both, and the last kernel that touches either writes in step."""
+        *before, last = [k for k in self.kernels if source in k.reads() or target in k.writes()]
+        own = target in self.pitches and self.pitches.get(source) == self.pitches[target]
+        return own and not any(target in k.writes() for k in before) and last.in_step(source, target)
 
 
 @dataclass(eq=False)

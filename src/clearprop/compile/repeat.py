@@ -7,6 +7,7 @@ twice; after each step input and output change places, so nothing is copied.
 from __future__ import annotations
 
 import ctypes
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,7 +21,7 @@ from ..core.types import type_of
 from .frame import STATUS, Frame, Memory
 from .given import fitted, rows_fitted
 from .in_place import in_place
-from .kernels import Buffer, Contraction, Kernel, Rowwise
+from .kernels import Buffer, Contraction, Kernel, Parted
 from .memory import aligned, block, empty, lifetimes, parts
 from .module import Module
 from .program import Program
@@ -274,9 +275,15 @@ class Repeating:
 
 
 def _row_by_row(kernel: Kernel) -> list[Buffer]:
-    """Return the arrays that a kernel reads row by row and otherwise not."""
-    if isinstance(kernel, Rowwise):
-        return [b for b, pitch in kernel.pitches.items() if pitch * kernel.rows == b.type.size]
+    """Return the arrays that a kernel reads row by row, or parts of rows, and otherwise not."""
+    if isinstance(kernel, Parted):
+        n, axis = kernel.length, 0 if kernel.what == "rows" else 1
+        return [
+            b
+            for b, pitch in kernel.pitches.items()
+            if b.type.shape[axis : axis + 1] == (n,)
+            and pitch == b.type.size // math.prod(b.type.shape[: axis + 1])
+        ]
     if not isinstance(kernel, Contraction):
         return []
     buffer, layout = kernel.inputs[0].buffer, kernel.inputs[0].layout
