@@ -8,7 +8,7 @@ which the first columns follow the last.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -26,11 +26,10 @@ from .text import Function, Value, value_type
 FEW = 4  # terms, at most,
 SEVERAL = 8  # or so many where
 SECOND = 2**20  # bytes or more are walked: what comes from beyond the second cache is best read in a row
-COPIES = 20 * 1024  # bytes of copies at most, so that the first cache has room for the rest,
-OFTEN = 4  # and rows, at least, for each
 WIDE = 24 * 1024  # bytes of B's rows, at most, that the first cache keeps beside all that goes through it;
 BLOCK = 16 * 1024  # wider ones are read in blocks of so many, each for all rows of C
 MANY = 8  # vectors that are written one after the other instead of in a loop, at most
+ABREAST = 4  # rows, at most, that are written at the same time
 UNIT = 64  # bytes to which copies are aligned
 
 ARGUMENTS = [("ptr", "table"), ("ptr", "scratch"), ("i64", "first"), ("i64", "last")]
@@ -97,21 +96,6 @@ def emit_outer(frame: Frame, target: Target, kernel: Contraction, name: str) -> 
 
 
 @dataclass(frozen=True)
-class Line:
-    """A row that can be read from any column on: `step` elements further for each column."""
-
-    place: Value
-    dtype: np.dtype[Any]
-    step: int
-
-    def at(self, f: Function, column: Value | int) -> Value:
-        """Return where it begins for a column."""
-        if isinstance(column, int):
-            return f.at(self.place, column * self.step, self.dtype)
-        return f.at(self.place, f.integer("mul", column, self.step), self.dtype)
-
-
-@dataclass(frozen=True)
 class Here:
     """Addresses from which vectors are counted: of B's rows, and of the loop's arrays by their accesses' ids."""
 
@@ -153,21 +137,58 @@ class _Outer:
         down, along = self.b.layout.strides
         rows = f.at(self.frame.address(self.b), self.b.layout.offset, self.dtype)
         self.terms = [self.line(f.at(rows, t * down, self.dtype), along, self.dtype) for t in range(self.k)]
-        self.repeated = {
+        self.lines = {
             id(a): self.line(self.places[id(a)], 1, a.buffer.type.dtype) for a in self.arrays if _repeated(a)
         }
         zero = f.constant(0, value_type(self.dtype), self.lanes)
         self.still = self.registers(zero, {}, lambda access: self.places[id(access)]).settle()
         self.frame.find(self.a)
+        before = f.integer("sub", last, 1)
+        single = self.behind_groups(first, before)
         if self.left:
-            f.loop(0, self.left, self.block, [], lambda left, _: self.columns(left, first, last))
-        begin = [f.integer("add", f.integer("mul", first, self.n), self.left), Value(str(self.left), "i64")]
-        begin += self.factors(first)
-        place, column, *factors = f.loop(first, f.integer("sub", last, 1), 1, begin, self.row)
+            f.loop(0, self.left, self.block, [], lambda left, _: self.columns(left, first, single, last))
+        self.groups(first, single, self.begin, self.row)
+        place, column, *factors = f.loop(single, before, 1, self.begin(single), self.row)
         self.whole(self.here(place, column), f.integer("sub", self.n - self.lanes + 1, column), factors)
         if rest := self.m * self.n % self.lanes:
             end = f.compare("icmp eq", last, Value(str(self.m), "i64"))
             f.when(end, lambda: self.end(rest))
+
+    # ---- rows side by side
+
+    @cached_property
+    def abreast(self) -> int:
+        """Rows that are written at the same time, a period apart: they read the same vectors of B."""
+        return max(min(ABREAST, self.target.registers // (2 * self.k), self.m // (4 * self.period)), 1)
+
+    def behind_groups(self, first: Value, last: Value) -> Value:
+        """Return the first of the rows that are written one at a time."""
+        if self.abreast == 1:
+            return first
+        size = self.abreast * self.period
+        groups = self.f.integer("sdiv", self.f.integer("sub", last, first), size)
+        return self.f.integer("add", first, self.f.integer("mul", groups, size))
+
+    def groups(
+        self,
+        first: Value,
+        last: Value,
+        begin: Callable[[Value, int], list[Value]],
+        row: Callable[[Value, list[Value]], list[Value]],
+    ) -> None:
+        """Write the loop over groups of rows, in each the one over its first rows."""
+
+        def group(i: Value, _: Sequence[Value]) -> list[Value]:
+            self.f.loop(i, self.f.integer("add", i, self.period), 1, begin(i, self.abreast), row)
+            return []
+
+        if self.abreast > 1:
+            self.f.loop(first, last, self.abreast * self.period, [], group)
+
+    def begin(self, i: Value, rows: int = 1) -> list[Value]:
+        """Return the place in C's memory and the column that a row begins with, and rows of A."""
+        place = self.f.integer("add", self.f.integer("mul", i, self.n), self.left)
+        return [place, Value(str(self.left), "i64"), *self.factors(i, rows)]
 
     # ---- blocks of columns
 
@@ -183,48 +204,36 @@ class _Outer:
         """The last block's first column."""
         return max(self.n - 2 * self.lanes, 0) // self.block * self.block
 
-    def columns(self, left: Value, first: Value, last: Value) -> list[Value]:
+    def columns(self, left: Value, first: Value, single: Value, last: Value) -> list[Value]:
         """Write a block that is not the last one, of all rows: in each, from the first whole cache line on."""
         f = self.f
 
-        def row(i: Value, _: Sequence[Value]) -> list[Value]:
+        def rows(i: Value, count: int) -> list[Value]:
             place = f.integer("mul", i, self.n)
             column = left
             if self.wraps:
                 beyond = f.integer("and", f.integer("sub", 0, place), self.lanes - 1)
                 column = f.integer("add", left, beyond)
             here = self.here(f.integer("add", place, column), column)
-            self.whole(here, self.block, self.factors(i))
+            self.whole(here, self.block, self.factors(i, count))
             return []
 
-        f.loop(first, last, 1, [], row)
+        self.groups(first, single, lambda *_: [], lambda i, _: rows(i, self.abreast))
+        f.loop(single, last, 1, [], lambda i, _: rows(i, 1))
         return []
 
     # ---- operands
-
-    @cached_property
-    def shifted(self) -> bool:
-        """Whether there is a copy of B's rows for each column that a vector may begin a row of C with.
-
-        Then no load of it crosses cache lines.
-        """
-        lines = self.k + sum(map(_repeated, self.arrays))
-        return (
-            not self.left
-            and self.period * lines * self.width * self.itemsize <= COPIES
-            and self.m >= OFTEN * self.period * lines
-        )
 
     @property
     def width(self) -> int:
         """Elements of a copy: a row, a vector of the first columns again, and what the last vector reads beyond."""
         return -(-(self.n + 2 * self.lanes) // self.lanes) * self.lanes
 
-    def line(self, source: Value, along: int, dtype: np.dtype[Any]) -> Line:
-        """Write what is needed to read a row from any column on: copies with the first columns behind the last."""
+    def line(self, source: Value, along: int, dtype: np.dtype[Any]) -> Value:
+        """Return where a row can be read from any column on: a copy with the first columns behind the last."""
         if not self.wraps and along == 1:
-            return Line(source, dtype, 1)
-        f, size, width = self.f, dtype.itemsize, self.lanes if along == 1 else 1
+            return source
+        f, width = self.f, self.lanes if along == 1 else 1
         to = f.at(Value("%scratch", "ptr"), self.bytes, np.dtype(np.uint8))
 
         def some(j: Value | int, _: Sequence[Value]) -> list[Value]:
@@ -236,31 +245,15 @@ class _Outer:
         if self.n % width:
             some(self.n - width, [])
         f.store(f.load(to, dtype, self.lanes), f.at(to, self.n, dtype), dtype)
-        copies = self.period if self.shifted else 1
-        self.bytes += self.width * copies * size
-        if copies == 1:
-            return Line(to, dtype, 1)
-        step = self.lanes // self.period
+        self.bytes += self.width * dtype.itemsize
+        return to
 
-        def copy(c: Value, _: Sequence[Value]) -> list[Value]:
-            begin = f.at(to, f.integer("mul", c, step), dtype)
-            end = f.at(to, f.integer("mul", c, self.width), dtype)
-
-            def vector(j: Value, _: Sequence[Value]) -> list[Value]:
-                f.store(f.load(f.at(begin, j, dtype), dtype, self.lanes), f.at(end, j, dtype), dtype)
-                return []
-
-            f.loop(0, self.n + self.lanes, self.lanes, [], vector)
-            return []
-
-        f.loop(1, copies, 1, [], copy)
-        return Line(to, dtype, self.width // step)
-
-    def factors(self, i: Value) -> list[Value]:
-        """Return a row of A, each element in a vector."""
+    def factors(self, i: Value, rows: int = 1) -> list[Value]:
+        """Return a row of A, or some, a period apart: each element in a vector."""
         f, (down, along) = self.f, self.a.layout.strides
         row = f.at(self.frame.address(self.a), f.integer("mul", i, down), self.dtype)
-        places = (f.at(row, self.a.layout.offset + t * along, self.dtype) for t in range(self.k))
+        starts = (self.a.layout.offset + r * self.period * down for r in range(rows))
+        places = (f.at(row, start + t * along, self.dtype) for start in starts for t in range(self.k))
         return [f.spread(f.load(place, self.dtype), self.lanes) for place in places]
 
     def here(self, place: Value | int, column: Value | int) -> Here:
@@ -271,15 +264,18 @@ class _Outer:
             for a in self.arrays
             for key, base in ((id(a), self.places[id(a)]),)
         }
-        lines = {key: line.at(f, column) for key, line in self.repeated.items()}
-        return Here([line.at(f, column) for line in self.terms], places | lines)
+        lines = {
+            id(a): f.at(self.lines[id(a)], column, a.buffer.type.dtype) for a in self.arrays if _repeated(a)
+        }
+        return Here([f.at(term, column, self.dtype) for term in self.terms], places | lines)
 
     # ---- the loop
 
     def row(self, i: Value, now: Sequence[Value]) -> list[Value]:
         """Write a row from column `now[1]` on, with what goes on into the next one."""
         f, lanes, (place, column, *factors) = self.f, self.lanes, now
-        following, here = self.factors(f.integer("add", i, 1)), self.here(place, column)
+        following = self.factors(f.integer("add", i, 1), len(factors) // self.k)
+        here = self.here(place, column)
         if not self.wraps:
             self.whole(here, self.n - self.left, factors)
             return [f.integer("add", place, self.n), column, *following]
@@ -305,7 +301,7 @@ class _Outer:
             self.piece(here, at, factors)
             return []
 
-        if isinstance(count, Value) or count > MANY * self.lanes:
+        if isinstance(count, Value) or count * len(factors) > MANY * self.lanes * self.k:
             self.f.loop(0, count, self.lanes, [], one)
         else:
             for at in range(0, count, self.lanes):
@@ -328,18 +324,23 @@ class _Outer:
         f.loop(at, self.n, 1, [], one)
 
     def piece(self, here: Here, at: Value | int, factors: Sequence[Value], mask: Value | None = None) -> None:
-        """Write the sums of some elements of C and what becomes of them."""
+        """Write the sums of some elements of C and what becomes of them, and of as many in the other rows."""
         f = self.f
-        total = f.like(0, factors[0])
-        for factor, row in zip(factors, here.terms, strict=True):
-            terms = f.load(f.at(row, at, self.dtype), self.dtype, factor.lanes)
-            total = multiply_add(f, self.target, factor, terms, total)
+        terms = [f.load(f.at(row, at, self.dtype), self.dtype, factors[0].lanes) for row in here.terms]
+        for r in range(0, len(factors), self.k):
+            total = f.like(0, factors[0])
+            for factor, term in zip(factors[r : r + self.k], terms, strict=True):
+                total = multiply_add(f, self.target, factor, term, total)
+            apart = r // self.k * self.period * self.n
 
-        def corner(access: Access) -> Value:
-            place = here.places[id(access)]
-            return place if _still(access) else f.at(place, at, access.buffer.type.dtype)
+            def corner(access: Access, apart: int = apart) -> Value:
+                place, dtype = here.places[id(access)], access.buffer.type.dtype
+                if _still(access):
+                    return place
+                place = f.at(place, at, dtype)
+                return place if _repeated(access) else f.at(place, apart, dtype)
 
-        self.registers(total, self.still, corner, mask).write()
+            self.registers(total, self.still, corner, mask).write()
 
     def registers(self, total: Value, known: Known, corner: Corner, mask: Value | None = None) -> Registers:
         return Registers(self.f, self.target, self.loop, self.source, [[total]], mask, corner, known)
