@@ -341,3 +341,83 @@ def test_grouping_keeps_the_order_of_what_depends(data: st.DataObject) -> None:
             overwrites = (writes[1] | changed(second)) & set(first.reads())
             depends = writes[0] & (set(second.reads()) | writes[1]) or overwrites
             assert not depends or order.index(first) < order.index(second)
+
+
+# ---- any layers
+
+
+@st.composite
+def layered(draw: st.DrawFn) -> tuple[int, list[int], list[tuple[int, int, int]], list[int]]:
+    """Rows, widths, instructions (what, and two picks of operands) and picks of results."""
+    rows = draw(st.sampled_from([1, 2, 5, 8, 17, 40]))
+    widths = draw(st.lists(st.sampled_from([3, 16, 33, 48, 64, 70, 96]), min_size=2, max_size=3, unique=True))
+    pick = st.integers(0, 60)
+    steps = draw(st.lists(st.tuples(st.integers(0, 13), pick, pick), min_size=3, max_size=12))
+    return rows, widths, steps, draw(st.lists(pick, min_size=1, max_size=4))
+
+
+def layers_of(widths: Sequence[int], steps: Sequence[tuple[int, int, int]], picks: Sequence[int]) -> Any:
+    """A function of a mini-batch and weights between all widths: what is asked for, and all weights, updated."""
+
+    def function(x: Any, *weights: Any) -> Any:
+        between = dict(zip(itertools.product(widths, widths), weights, strict=False))
+        values, updated = [x], dict(enumerate(weights))
+        for what, one, other in steps:
+            h = values[one % len(values)]
+            same = [v for v in values if v.shape == h.shape]
+            g = same[other % len(same)]
+            target = widths[other % len(widths)]
+            if what in (0, 1, 2):
+                h = h @ between[h.shape[1], target]
+            elif what == 3:
+                h = h @ between[target, h.shape[1]].T
+            elif what in (4, 5):
+                number = list(between).index((h.shape[1], target))
+                wide = [v for v in values if v.shape[1] == target]
+                if wide:
+                    updated[number] = updated[number] - 0.01 * (h.T @ wide[one % len(wide)]) / len(x)
+                continue
+            elif what == 6:
+                h = np.tanh(h)
+            elif what == 7:
+                h = np.maximum(h, 0) * (g > 0)
+            elif what == 8:
+                h = h * g
+            elif what == 9:
+                h = h - h.mean(axis=1, keepdims=True)
+            elif what == 10:
+                h = h + g.sum(axis=0) / len(x)
+            elif what == 11:
+                h = h[::-1] + g
+            elif what == 12:
+                h = h[:, ::-1] + g
+            else:
+                h = h + g[:, :1]
+            values.append(h / 2)
+        return (*(values[pick % len(values)] for pick in picks), *updated.values())
+
+    return function
+
+
+@pytest.mark.usefixtures("always")
+@settings(max_examples=25)
+@given(layered(), st.sampled_from([1, 40, 2**40]))
+def test_any_layers_equal_numpys(
+    asked: tuple[int, list[int], list[tuple[int, int, int]], list[int]], wide: int
+) -> None:
+    rows, widths, steps, picks = asked
+    function, rng = layers_of(widths, steps, picks), np.random.default_rng(1)
+
+    def some(*shape: int) -> Array:
+        return rng.standard_normal(shape).astype(np.float32)
+
+    weights = [some(a, b) / 4 for a, b in itertools.product(widths, widths)]
+    args = [some(rows, widths[0]), *weights]
+    before, units.WIDE = units.WIDE, wide
+    try:
+        found = same_for_all_threads(function, *args)
+    finally:
+        units.WIDE = before
+    for one, wanted in zip(found, function(*args), strict=True):
+        scale = max(float(np.abs(wanted).max()), 1.0)
+        np.testing.assert_allclose(one / scale, wanted / scale, rtol=0, atol=2e-5)

@@ -45,18 +45,18 @@ def suits(target: Target, kernel: Contraction) -> bool:
     if len(shape) != 2 or shape[1] < lanes or lanes < shape[1] < 2 * lanes:
         return False
     if loop is None:
-        return terms == 1 and _flat(kernel.output, shape)
+        return terms == 1 and _flat(kernel.output)
     read = [n.access for n in loop.nodes if isinstance(n, Load) and n is not kernel.sums]
-    walked = [a for a in (*read, *(s.access for s in loop.stores)) if _flat(a, shape)]
+    walked = [a for a in (*read, *(s.access for s in loop.stores)) if _flat(a)]
     far = sum(b.bytes for b in {a.buffer for a in walked}) > SECOND
-    known = all(_flat(a, shape) or _still(a) or _repeated(a) for a in read)
-    suited = known and not loop.folds and all(_flat(s.access, shape) for s in loop.stores)
+    known = all(_flat(a) or _still(a) or _repeated(a) for a in read)
+    suited = known and not loop.folds and all(_flat(s.access) for s in loop.stores)
     return suited and terms <= (min(SEVERAL, 3 * len(walked)) if far else min(FEW, len(walked)))
 
 
-def _flat(access: Access, shape: tuple[int, ...]) -> bool:
+def _flat(access: Access) -> bool:
     """Whether an array is walked without gaps."""
-    rows, columns = shape
+    rows, columns = access.layout.shape
     return access.layout.strides[1] == 1 and (rows == 1 or access.layout.strides[0] == columns)
 
 

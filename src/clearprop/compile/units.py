@@ -57,8 +57,8 @@ def _together(
     """Return kernels with those together that go through units a layer leads to, or from; None if that does not pay."""
     a, b = layer.inputs
     (rows, terms), width = a.layout.shape, b.layout.shape[1]
-    units = width if columns else terms
-    if units < (WIDE if columns else max(2 * GRAIN // b.buffer.type.dtype.itemsize, PAYING * rows)):
+    units, grain = width if columns else terms, GRAIN // b.buffer.type.dtype.itemsize
+    if units < max(2 * grain, WIDE if columns else PAYING * rows):
         return None
     seeds = dict.fromkeys(whole, 0)
     seeds |= {b.buffer: 1} if columns else {a.buffer: a.layout.strides[1], b.buffer: b.layout.strides[0]}
@@ -75,8 +75,7 @@ def _together(
     pays = weights <= {buffer for kernel in backward for buffer in changed(kernel)} and time >= WORTH
     if SUMS in back.axes or not pays or sum(w.type.size for w in weights) < PAYING * told:
         return None
-    most = min(units * b.buffer.type.dtype.itemsize // GRAIN, MOST)
-    parts = 2 * min(math.ceil(time / (4 * PART)), most // 2)
+    parts = 2 * min(math.ceil(time / (4 * PART)), MOST // 2, units // (2 * grain))
     made, sums = there.made(forward, parts)
     return [*before, made, *sums, *between, back.made(backward, parts)[0], *after]
 
