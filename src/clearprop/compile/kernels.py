@@ -14,6 +14,10 @@ from ..core.graph import Graph, Location
 from ..core.lowering import Layout, Lowering, contiguous
 from ..core.types import Type
 
+LINE = 64  # bytes of a cache line
+SETS = 1024
+MOST = 1.125  # times the memory that rows take anyway, at most, so that all of them begin with cache lines
+
 
 class Buffer:
     """Memory for the elements of one array.
@@ -25,26 +29,54 @@ class Buffer:
         "input", "output", "constant", "work" or "status".
     slot : int
         Which input, output or constant.
+    layout : Layout
+        In row order; between rows there may be room.
     """
 
-    __slots__ = ("home", "name", "slot", "type")
+    __slots__ = ("home", "layout", "name", "slot", "type")
 
-    def __init__(self, type: Type, home: str = "work", slot: int = 0, name: str = "") -> None:
+    def __init__(
+        self, type: Type, home: str = "work", slot: int = 0, name: str = "", layout: Layout | None = None
+    ) -> None:
         self.type, self.home, self.slot, self.name = type, home, slot, name
+        self.layout = layout or contiguous(type.shape)
 
     @property
     def bytes(self) -> int:
         """Size in memory."""
-        return self.type.size * self.type.dtype.itemsize
+        size = self.type.shape[0] * self.layout.strides[0] if self.type.shape else 1
+        return size * self.type.dtype.itemsize
 
     def __repr__(self) -> str:
         return self.name or f"<{self.home} {self.type}>"
 
 
-def ends(graph: Graph) -> tuple[tuple[Buffer, ...], tuple[Buffer, ...]]:
-    """Return memory for a graph's inputs, and for its outputs."""
-    inputs = tuple(Buffer(v.type, "input", i, v.name) for i, v in enumerate(graph.inputs))
-    return inputs, tuple(Buffer(a.type, "output", i) for i, a in enumerate(graph.outputs))
+def ends(graph: Graph, padded: int = 0) -> tuple[tuple[Buffer, ...], tuple[Buffer, ...]]:
+    """Return memory for a graph's inputs, and for its outputs; rows of the first so many may have room between them."""
+
+    def layout(number: int, type: Type) -> Layout:
+        return in_lines(type) if number < padded else contiguous(type.shape)
+
+    inputs = enumerate(graph.inputs)
+    outputs = enumerate(graph.outputs)
+    return (
+        tuple(Buffer(v.type, "input", i, v.name, layout(i, v.type)) for i, v in inputs),
+        tuple(Buffer(a.type, "output", i, "", layout(i, a.type)) for i, a in outputs),
+    )
+
+
+def in_lines(type: Type) -> Layout:
+    """Return a layout in row order in which rows begin with cache lines, if that takes little more memory.
+
+    Rows are no multiple of `SETS` apart, where few of them would have room in the first cache.
+    """
+    plain = contiguous(type.shape)
+    if len(type.shape) != 2 or type.dtype.kind != "f" or 0 in type.shape:
+        return plain
+    line, columns = LINE // type.dtype.itemsize, type.shape[1]
+    lines = -(-columns // line)
+    lines += lines * LINE % SETS == 0
+    return Layout(type.shape, (lines * line, 1)) if lines * line <= MOST * columns else plain
 
 
 @dataclass(frozen=True)
@@ -220,7 +252,7 @@ class Loop(Kernel):
             return False
         layouts = {n.access.layout for n in self.nodes if isinstance(n, Load) and n.access.buffer is source}
         layouts |= {s.access.layout for s in self.stores if s.access.buffer is target}
-        return layouts == {contiguous(target.type.shape)}
+        return layouts == {target.layout}
 
 
 @dataclass(eq=False)
