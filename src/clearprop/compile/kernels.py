@@ -13,10 +13,7 @@ import numpy as np
 from ..core.graph import Graph, Location
 from ..core.lowering import Layout, Lowering, contiguous
 from ..core.types import Type
-
-LINE = 64  # bytes of a cache line
-SETS = 1024
-MOST = 1.125  # times the memory that rows take anyway, at most, so that all of them begin with cache lines
+from .layouts import in_lines
 
 
 class Buffer:
@@ -54,29 +51,11 @@ class Buffer:
 def ends(graph: Graph, padded: int = 0) -> tuple[tuple[Buffer, ...], tuple[Buffer, ...]]:
     """Return memory for a graph's inputs, and for its outputs; rows of the first so many may have room between them."""
 
-    def layout(number: int, type: Type) -> Layout:
-        return in_lines(type) if number < padded else contiguous(type.shape)
+    def buffer(type: Type, home: str, slot: int, name: str = "") -> Buffer:
+        return Buffer(type, home, slot, name, in_lines(type) if slot < padded else None)
 
-    inputs = enumerate(graph.inputs)
-    outputs = enumerate(graph.outputs)
-    return (
-        tuple(Buffer(v.type, "input", i, v.name, layout(i, v.type)) for i, v in inputs),
-        tuple(Buffer(a.type, "output", i, "", layout(i, a.type)) for i, a in outputs),
-    )
-
-
-def in_lines(type: Type) -> Layout:
-    """Return a layout in row order in which rows begin with cache lines, if that takes little more memory.
-
-    Rows are no multiple of `SETS` apart, where few of them would have room in the first cache.
-    """
-    plain = contiguous(type.shape)
-    if len(type.shape) != 2 or type.dtype.kind != "f" or 0 in type.shape:
-        return plain
-    line, columns = LINE // type.dtype.itemsize, type.shape[1]
-    lines = -(-columns // line)
-    lines += lines * LINE % SETS == 0
-    return Layout(type.shape, (lines * line, 1)) if lines * line <= MOST * columns else plain
+    inputs = tuple(buffer(v.type, "input", i, v.name) for i, v in enumerate(graph.inputs))
+    return inputs, tuple(buffer(a.type, "output", i) for i, a in enumerate(graph.outputs))
 
 
 @dataclass(frozen=True)
@@ -188,8 +167,7 @@ class Folded:
         return dtype.type(least if self.combine == "maximum" else most)
 
 
-SUMS = -1
-"""In place of an axis of a product's result: the one that it sums over."""
+SUMS = -1  # in place of an axis of a product's result: the one that it sums over
 
 
 class Kernel(ABC):
@@ -367,10 +345,8 @@ class Parted(Several):
     ----------
     what : str
         "rows" or "units".
-    length, parts : int
-        How many there are, and in how many parts.
-    grain : int
-        Parts begin with multiples of it.
+    length, parts, grain : int
+        How many there are, in how many parts, and of what parts begin with multiples.
     axes : list of int
         For each kernel the axis of its result, or `SUMS` for a product that sums over them.
     pitches : mapping

@@ -52,7 +52,7 @@ def suits(target: Target, kernel: Contraction) -> bool:
     far = sum(b.bytes for b in {a.buffer for a in walked}) > SECOND
     known = all(_flat(a) or _still(a) or _repeated(a) for a in read)
     suited = known and not loop.folds and all(_flat(s.access) for s in loop.stores)
-    suited = suited and len({a.layout.strides[0] for a in walked}) == 1
+    suited = suited and (shape[0] == 1 or len({a.layout.strides[0] for a in walked}) == 1)
     return suited and terms <= (min(SEVERAL, 3 * len(walked)) if far else min(FEW, len(walked)))
 
 

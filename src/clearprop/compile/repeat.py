@@ -20,7 +20,8 @@ from ..core.types import type_of
 from .frame import STATUS, Frame, Memory
 from .given import require_fitting, rows_fitted
 from .in_place import in_place
-from .kernels import Buffer, Contraction, Kernel, Parted, in_lines
+from .kernels import Buffer, Contraction, Kernel, Parted
+from .layouts import in_lines
 from .memory import aligned, block, empty, lifetimes, parts
 from .module import Module
 from .program import Program

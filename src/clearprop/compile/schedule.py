@@ -35,6 +35,7 @@ from .kernels import (
     Store,
     ends,
 )
+from .layouts import apart
 from .order import ordered
 from .readers import read_by_one_map
 from .strips import stripped
@@ -84,7 +85,7 @@ def schedule(graph: Graph, padded: int = 0) -> Schedule:
 
 class _Scheduler:
     def __init__(self, graph: Graph, kept: Collection[Var] = (), padded: int = 0) -> None:
-        self.graph, self.stays = graph, kept
+        self.graph, self.stays, self.padded = graph, kept, padded
         self.sums = {e.out for e in graph.eqns if isinstance(e.primitive.lowering, Contract)}
         self.maps: dict[Var, Eqn] = {}  # how values in loops are made
         self.repeated: dict[tuple[int, Var], Node] = {}
@@ -348,9 +349,9 @@ class _Scheduler:
 
     def _beside(self, atom: Atom) -> Access:
         """Return memory for a value, or for a copy of it."""
-        buffer = Buffer(atom.type)
+        buffer = Buffer(atom.type, layout=apart(atom.type) if self.padded else None)
         self.holds[buffer] = atom
-        return Access(buffer, contiguous(atom.type.shape))
+        return Access(buffer, buffer.layout)
 
     def _memory(self, atom: Atom) -> Access:
         """Return where a value is in memory; what a loop has in a register only, it now stores."""
