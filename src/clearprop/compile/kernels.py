@@ -13,6 +13,7 @@ import numpy as np
 from ..core.graph import Graph, Location
 from ..core.lowering import Layout, Lowering, contiguous
 from ..core.types import Type
+from .layouts import in_lines
 
 
 class Buffer:
@@ -25,26 +26,36 @@ class Buffer:
         "input", "output", "constant", "work" or "status".
     slot : int
         Which input, output or constant.
+    layout : Layout
+        In row order; between rows there may be room.
     """
 
-    __slots__ = ("home", "name", "slot", "type")
+    __slots__ = ("home", "layout", "name", "slot", "type")
 
-    def __init__(self, type: Type, home: str = "work", slot: int = 0, name: str = "") -> None:
+    def __init__(
+        self, type: Type, home: str = "work", slot: int = 0, name: str = "", layout: Layout | None = None
+    ) -> None:
         self.type, self.home, self.slot, self.name = type, home, slot, name
+        self.layout = layout or contiguous(type.shape)
 
     @property
     def bytes(self) -> int:
         """Size in memory."""
-        return self.type.size * self.type.dtype.itemsize
+        size = self.type.shape[0] * self.layout.strides[0] if self.type.shape else 1
+        return size * self.type.dtype.itemsize
 
     def __repr__(self) -> str:
         return self.name or f"<{self.home} {self.type}>"
 
 
-def ends(graph: Graph) -> tuple[tuple[Buffer, ...], tuple[Buffer, ...]]:
-    """Return memory for a graph's inputs, and for its outputs."""
-    inputs = tuple(Buffer(v.type, "input", i, v.name) for i, v in enumerate(graph.inputs))
-    return inputs, tuple(Buffer(a.type, "output", i) for i, a in enumerate(graph.outputs))
+def ends(graph: Graph, padded: int = 0) -> tuple[tuple[Buffer, ...], tuple[Buffer, ...]]:
+    """Return memory for a graph's inputs, and for its outputs; rows of the first so many may have room between them."""
+
+    def buffer(type: Type, home: str, slot: int, name: str = "") -> Buffer:
+        return Buffer(type, home, slot, name, in_lines(type) if slot < padded else None)
+
+    inputs = tuple(buffer(v.type, "input", i, v.name) for i, v in enumerate(graph.inputs))
+    return inputs, tuple(buffer(a.type, "output", i) for i, a in enumerate(graph.outputs))
 
 
 @dataclass(frozen=True)
@@ -156,8 +167,7 @@ class Folded:
         return dtype.type(least if self.combine == "maximum" else most)
 
 
-SUMS = -1
-"""In place of an axis of a product's result: the one that it sums over."""
+SUMS = -1  # in place of an axis of a product's result: the one that it sums over
 
 
 class Kernel(ABC):
@@ -220,7 +230,7 @@ class Loop(Kernel):
             return False
         layouts = {n.access.layout for n in self.nodes if isinstance(n, Load) and n.access.buffer is source}
         layouts |= {s.access.layout for s in self.stores if s.access.buffer is target}
-        return layouts == {contiguous(target.type.shape)}
+        return layouts == {target.layout}
 
 
 @dataclass(eq=False)
@@ -335,10 +345,8 @@ class Parted(Several):
     ----------
     what : str
         "rows" or "units".
-    length, parts : int
-        How many there are, and in how many parts.
-    grain : int
-        Parts begin with multiples of it.
+    length, parts, grain : int
+        How many there are, in how many parts, and of what parts begin with multiples.
     axes : list of int
         For each kernel the axis of its result, or `SUMS` for a product that sums over them.
     pitches : mapping

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..core.graph import Location, Var, names_of, print_equation
-from ..core.lowering import contiguous
 from .contents import accesses, brings, contents, kind, shapes
 from .kernels import Access, Apply, Buffer, Kernel, Parted, Several
 from .memory import lifetimes
@@ -135,7 +134,7 @@ class _Listing:
     def _access(self, access: Access) -> str:
         """Return a buffer's name and type, and how it is seen, unless that is in row order without gaps."""
         text, layout, shape = self._typed(access.buffer), access.layout, access.buffer.type.shape
-        rows = contiguous(shape)
+        rows = access.buffer.layout
         if layout == rows:
             return text
         if layout == rows.permuted(range(len(shape))[::-1]):

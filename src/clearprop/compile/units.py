@@ -159,4 +159,4 @@ def _apart(layout: Layout, pitch: int, units: int) -> bool:
         return False
     steps = [(abs(s), n) for s, n in zip(layout.strides, layout.shape, strict=True) if n > 1]
     within = sum(s * (n - 1) for s, n in steps if s < pitch)
-    return within < pitch and all(s == pitch or s % (pitch * units) == 0 for s, _ in steps if s >= pitch)
+    return within < pitch and all(s == pitch or s >= pitch * units for s, _ in steps if s >= pitch)
