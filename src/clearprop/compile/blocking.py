@@ -15,7 +15,7 @@ from .target import Target
 from .widths import width
 
 NEAR = 64 * 1024  # bytes of an operand that are read in place whatever their strides
-FAR = 20 * 1024  # bytes, for each of a vector, over which columns of A that are read in place spread at most
+FAR = 12 * 1024  # bytes, for each of a vector, over which columns of A that are read in place spread at most
 FIRST = (4096, 5)  # bytes of a way of the first cache, and how many of its ways a tile's rows of A may fill
 SECOND = (65536, 6)  # the same of the second cache, for rows of a panel
 BLOCK = 512 * 1024  # bytes of A that a pass over the panels keeps in the second cache
@@ -32,7 +32,7 @@ PASSING = 4  # tiles, at least, that ask for the next panel: a line of each row 
 MANY = 20  # panels, at least, so that threads come out about even without cutting rows,
 FOUR = 4  # or so many, if they are an even number of one width
 COMMON, OWN = 2, 4  # parts of the room that copies for all threads have, and for each
-TALL = 0.8  # of the height that registers allow, at least, if rows of a large B begin within a cache line
+TALL = 0.8  # of the height that registers allow, at least, if rows of B begin within a cache line and are not near
 DEPTH = 4096  # bytes of a row of A that a tile goes through before it is put down
 
 
@@ -135,10 +135,10 @@ class Plan:
 
     @property
     def slanting(self) -> bool:
-        """Whether B is large, may be read in place, and its rows begin anywhere in a cache line."""
+        """Whether B is not near, may be read in place, and its rows begin anywhere in a cache line."""
         offset = self.b.row * self.dtype.itemsize % self.target.vector_bytes
         size = self.k * self.n * self.dtype.itemsize
-        return self.b.column == 1 and offset > 0 and size >= FOLLOW
+        return self.b.column == 1 and offset > 0 and size > NEAR
 
     @cached_property
     def panels(self) -> tuple[Panels, ...]:
@@ -388,6 +388,12 @@ class Plan:
     def far(self, panels: Panels) -> bool:
         """Whether kernels ask for rows of B where they stand, apart from each other, before they come to them."""
         return self._distant(panels) and not self.follows(self.panels[0])
+
+    @property
+    def onward(self) -> bool:
+        """Whether kernels ask for what comes of a copy of A that has a tile's rows side by side, and is not at hand."""
+        copied = self.interleaved and not self.reads_a
+        return copied and self.depth >= LONG and self.m * self.k * self.dtype.itemsize >= FOLLOW
 
     def straight(self, panels: Panels) -> bool:
         """Whether kernels write these panels' results to C themselves."""

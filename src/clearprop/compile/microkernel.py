@@ -18,6 +18,7 @@ from .text import SUFFIXES, Function, Value, memory_type
 LINE = 64  # bytes of a cache line
 AHEAD = 16  # terms
 UNIT = 65536  # parts
+ONWARD = 64  # terms
 BYTE = np.dtype(np.uint8)  # what some distances are counted in
 ARGUMENTS = (
     ("ptr", "A"),  # first element of the tile's first row
@@ -57,6 +58,9 @@ class Tile:
         Whether it asks for a part of the next panel of B; it then has the arguments `FOLLOWS` too.
     far : bool
         Whether it asks for rows of B some terms ahead: they are apart in memory, which no processor foresees.
+    onward : bool
+        Whether it asks for what comes of A, whose rows then follow one another from k to k: processors foresee no
+        further than a page.
     """
 
     dtype: np.dtype[np.floating]
@@ -67,13 +71,16 @@ class Tile:
     asks: bool = False
     follows: bool = False
     far: bool = False
+    onward: bool = False
 
     @property
     def name(self) -> str:
         """The kernel's name, which says all of this."""
         kind = SUFFIXES[memory_type(self.dtype)]
         name = f"tile_{kind}_{self.rows}x{self.vectors}"
-        asking = f"{'_asks' * self.asks}{'_follows' * self.follows}{'_far' * self.far}"
+        asking = (
+            f"{'_asks' * self.asks}{'_follows' * self.follows}{'_far' * self.far}{'_onward' * self.onward}"
+        )
         return f"{name}{'_across' * self.across}{'_masked' * self.masked}{asking}"
 
 
@@ -139,6 +146,8 @@ class _Kernel:
                 width, line = self.tile.vectors * self.lanes, LINE // self.tile.dtype.itemsize
                 for end in range(line, width + line, line):
                     f.prefetch(self.move(ahead, min(end, width) - 1))
+            if self.tile.onward:
+                f.prefetch(f.at(heads[0], ONWARD * self.tile.rows, self.tile.dtype))
             sums = self.step(heads, row, sums, offsets)
             step = Value("%lda", "i64") if self.tile.across else 1
             return [

@@ -38,7 +38,15 @@ def tile_steps(
     dotted, masked = cut.dotted, cut.masks and panels.ragged
     asks = cut.asks and cut.straight(panels)
     kind = Tile(
-        cut.dtype, height, panels.vectors, cut.across, masked, asks, cut.follows(panels), cut.far(panels)
+        cut.dtype,
+        height,
+        panels.vectors,
+        cut.across,
+        masked,
+        asks,
+        cut.follows(panels),
+        cut.far(panels),
+        cut.onward,
     )
     sums = Sums(height, panels.columns, cut.spill, cut.turned)
     fetch = ""
