@@ -54,8 +54,9 @@ class Tile:
         Whether the last vector has lanes that must neither be read nor written.
     asks : bool
         Whether it asks for the memory where the next tile goes, while it sums.
-    follows : bool
-        Whether it asks for a part of the next panel of B; it then has the arguments `FOLLOWS` too.
+    follows : int
+        How many lines of each place it asks for, of its part of the next panel of B: none, one, or a power of two. If
+        any, it has the arguments `FOLLOWS` too.
     far : bool
         Whether it asks for rows of B some terms ahead: they are apart in memory, which no processor foresees.
     onward : bool
@@ -69,7 +70,7 @@ class Tile:
     across: bool
     masked: bool = False
     asks: bool = False
-    follows: bool = False
+    follows: int = 0
     far: bool = False
     onward: bool = False
 
@@ -78,9 +79,8 @@ class Tile:
         """The kernel's name, which says all of this."""
         kind = SUFFIXES[memory_type(self.dtype)]
         name = f"tile_{kind}_{self.rows}x{self.vectors}"
-        asking = (
-            f"{'_asks' * self.asks}{'_follows' * self.follows}{'_far' * self.far}{'_onward' * self.onward}"
-        )
+        asking = f"{'_asks' * self.asks}{'_far' * self.far}{'_onward' * self.onward}"
+        asking += f"_follows{self.follows}" * (self.follows > 0)
         return f"{name}{'_across' * self.across}{'_masked' * self.masked}{asking}"
 
 
@@ -140,7 +140,11 @@ class _Kernel:
                 self.ask(k)
             if self.tile.follows:
                 place = f.integer("lshr", f.integer("mul", k, Value("%rate", "i64")), UNIT.bit_length() - 1)
-                f.prefetch(f.at(Value("%ahead", "ptr"), f.integer("mul", place, Value("%pace", "i64")), BYTE))
+                there = f.at(Value("%ahead", "ptr"), f.integer("mul", place, Value("%pace", "i64")), BYTE)
+                if self.tile.follows > 1:
+                    which = f.integer("and", k, self.tile.follows - 1)
+                    there = f.at(there, f.integer("mul", which, LINE), BYTE)
+                f.prefetch(there)
             if self.tile.far:
                 ahead = self.move(row, f.integer("mul", Value("%ldb", "i64"), AHEAD))
                 width, line = self.tile.vectors * self.lanes, LINE // self.tile.dtype.itemsize

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .blocking import Panels, Plan
+from .blocking import Plan
 from .dot import dot_kernel
 from .epilogue import Epilogue, Sums, called, storing
 from .microkernel import Tile, kernel
 from .module import Module
 from .turned_store import storing_turned
+from .widths import Panels
 
 
 @dataclass(frozen=True)
