@@ -158,10 +158,10 @@ def test_what_is_updated_in_parts_is_read_in_parts(batch):
 
 
 @pytest.mark.parametrize(
-    ("batch", "width", "asked"), [(12, 100, False), (64, 100, True), (200, 100, False), (64, 2, False)]
+    ("batch", "width", "asked"), [(12, 100, True), (64, 100, True), (200, 100, False), (64, 2, False)]
 )
 def test_what_threads_have_read_in_other_parts_is_asked_for_to_be_written(batch, width, asked):
-    """Not what they own, nor where a long sum hides the wait, nor what is little."""
+    """Not where a long sum hides the wait, nor what is little."""
     x, w, t = (normal(s, np.dtype("f4")) for s in ((batch, 1500), (1500, width), (batch, width)))
     text = Program(cp.make_graph(step)(x, w, t), TARGETS["avx512"]).text
     assert (", i32 1, i32 3, i32 1)" in text) == asked

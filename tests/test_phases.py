@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -11,16 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import clearprop as cp
-from clearprop.compile import abreast, phases, rowwise
+from clearprop.compile import abreast, phases, rowwise, units
 from clearprop.compile.grouping import changed, grouped
-from clearprop.compile.kernels import Abreast, Buffer, Kernel, Rowwise
+from clearprop.compile.kernels import Abreast, Buffer, Kernel, Parted
 from clearprop.compile.program import Program
 from clearprop.compile.repeat import Repeat
 from clearprop.compile.target import TARGETS
 from clearprop.core.trace import trace
 from clearprop.core.tree import leaves
 from clearprop.core.types import Type, type_of
-from test_memory import ADAM, CE, MSE, SGD, prepared
+from test_memory import ADAM, CE, MOMENTUM, MSE, SGD, prepared
 
 Array = np.ndarray[Any, Any]
 RNG = np.random.default_rng(0)
@@ -39,9 +40,12 @@ def always(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLEARPROP_CACHE", "off")
     for module, name in (
         (rowwise, "WORTH"), (rowwise, "PART"), (phases, "WORTH_OWNING"), (phases, "BESIDE"), (abreast, "WORTH_OWNING"),
+        (units, "WORTH"), (units, "PAYING"),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, 1e-6)
-    monkeypatch.setattr(rowwise, "SHORTEST", 1)
+    for module, name in ((rowwise, "SHORTEST"), (rowwise, "FULL"), (units, "SHORTEST")):
+        monkeypatch.setattr(module, name, 1)
+    monkeypatch.setattr(units, "TALLEST", 2**40)
     monkeypatch.setattr(phases, "MORE", 2**40)
 
 
@@ -68,30 +72,32 @@ def same_for_all_threads(function: Callable[..., Any], *args: Array) -> list[Arr
 
 # ---- training
 
-TRAININGS: list[
-    tuple[tuple[int, ...], int, Any, Any, int, bool]
-] = [  # rows' parts (0: none), updates abreast
-    ((34, 57, 21, 112), 37, ADAM, CE, 2, True),
-    ((20, 64, 64, 1), 256, ADAM, MSE, 4, True),
-    ((63, 144, 60, 10), 14, ADAM, CE, 2, True),  # the first layer's weights stay with their threads
-    ((64, 32, 10), 32, SGD, CE, 0, False),  # too little
-    ((2048, 2048, 2048), 512, SGD, MSE, 0, False),  # each product is worth it by itself
+ROWS, UNITS = ("rows", 2), ("units", 2)
+TRAININGS: list[tuple[tuple[int, ...], int, Any, Any, list[tuple[str, int]], bool]] = [
+    # what goes together and in how many parts, whether updates are abreast
+    ((34, 57, 21, 112), 37, ADAM, CE, [ROWS], True),
+    ((20, 64, 64, 1), 256, ADAM, MSE, [("rows", 4)], True),
+    ((63, 144, 60, 10), 14, ADAM, CE, [UNITS] * 4, False),  # two layers, forward and back
+    ((40, 600, 10), 16, ADAM, CE, [UNITS] * 2, False),  # two layers by the units between them
+    ((300, 60, 10), 12, MOMENTUM, CE, [UNITS] * 2, False),
+    ((64, 32, 10), 32, SGD, CE, [], False),  # too little
+    ((2048, 2048, 2048), 512, SGD, MSE, [], False),  # each product is worth it by itself
 ]
 
 
 @pytest.mark.parametrize(("sizes", "batch", "optimizer", "loss", "parts", "abreast"), TRAININGS)
 def test_what_of_a_training_goes_together(
-    sizes: tuple[int, ...], batch: int, optimizer: Any, loss: Any, parts: int, abreast: bool
+    sizes: tuple[int, ...], batch: int, optimizer: Any, loss: Any, parts: list[tuple[str, int]], abreast: bool
 ) -> None:
     made = prepared((sizes, batch, cp.relu, optimizer, loss)).step
     step = Repeat(made.graph, made.roles, TARGETS["avx512"])  # how long kernels take depends on the target
     found = step.schedule.kernels
-    assert [k.parts for k in found if isinstance(k, Rowwise)] == ([parts] if parts else [])
+    assert [(k.what, k.parts) for k in found if isinstance(k, Parted)] == parts
     assert any(isinstance(k, Abreast) for k in found) == abreast
     assert not step.swapped  # what is updated is changed in place
 
 
-@pytest.mark.parametrize(("sizes", "batch", "optimizer"), [(t[0], t[1], t[2]) for t in TRAININGS[:4]])
+@pytest.mark.parametrize(("sizes", "batch", "optimizer"), [(t[0], t[1], t[2]) for t in TRAININGS[:-1]])
 def test_the_same_training_as_interpreted(sizes: tuple[int, ...], batch: int, optimizer: Any) -> None:
     x, y = normal(3 * batch + 5, sizes[0]), RNG.integers(0, max(sizes[-1], 2), 3 * batch + 5)
     target = y if sizes[-1] > 1 else normal(len(y), 1)
@@ -125,6 +131,11 @@ def shared_rows(x: Any, w: Any, v: Any) -> Any:
     return h, h.sum(axis=0), (h @ v).max(), np.maximum(h, 0).sum(axis=1), (h > 0).all(axis=0)
 
 
+def kept_rows(x: Any, w: Any, v: Any) -> Any:
+    h = x @ w  # whose sums are a result, and go on
+    return h, np.tanh(np.tanh(h) @ v)
+
+
 def crossed_rows(x: Any, w: Any, v: Any) -> Any:
     h = np.exp(x @ w)
     return h[::-1] + h, h.T @ h, h @ h.T, h - h.mean(axis=0)
@@ -144,7 +155,7 @@ def flat(x: Any, w: Any, v: Any) -> Any:
 
 @pytest.mark.usefixtures("always")
 @pytest.mark.parametrize("rows", [2, 7, 16, 33, 150])
-@pytest.mark.parametrize("function", [shared_rows, crossed_rows, flat])
+@pytest.mark.parametrize("function", [shared_rows, kept_rows, crossed_rows, flat])
 def test_functions_equal_numpys(function: Callable[..., Any], rows: int) -> None:
     args = (normal(rows, 20) / 4, normal(20, 30) / 4, normal(30, 5))
     for found, wanted in zip(same_for_all_threads(function, *args), function(*args), strict=True):
@@ -164,9 +175,9 @@ def test_a_sum_down_the_rows_may_be_as_long_as_there_are_rows() -> None:
 def test_a_function_that_goes_row_by_row_is_one_kernel() -> None:
     x, w, v = normal(200, 40), normal(40, 100), normal(100, 100)
     kernels = groups(lambda x, w, v: [np.tanh(np.tanh(x @ w) @ v)], x, w, v)
-    assert [type(k) for k in kernels] == [Rowwise]
+    assert [type(k) for k in kernels] == [Parted]
     assert not any(
-        isinstance(k, Rowwise) for k in groups(lambda x, w: [x @ w], x, w)
+        isinstance(k, Parted) for k in groups(lambda x, w: [x @ w], x, w)
     )  # it is worth it by itself
 
 
@@ -174,8 +185,77 @@ def test_a_function_that_goes_row_by_row_is_one_kernel() -> None:
 def test_what_reads_all_rows_comes_after() -> None:
     x, w = normal(64, 40), normal(40, 64)
     found = groups(lambda x, w: [np.tanh(x @ w) @ np.tanh(x @ w)], x, w)
-    group = next(k for k in found if isinstance(k, Rowwise) or len(found) > 1)
+    group = next(k for k in found if isinstance(k, Parted) or len(found) > 1)
     assert group.writes()[0] in found[-1].reads()
+
+
+# ---- units of layers
+
+
+def plain(x: Any, weights: Any) -> Any:
+    first, second, third = weights
+    return (np.tanh(np.maximum(x @ first, 0) @ second) @ third).sum()
+
+
+def all_decayed(x: Any, weights: Any) -> Any:
+    return plain(x, weights) + sum((w * w).sum() for w in weights)
+
+
+def tied(x: Any, weights: Any) -> Any:
+    first, second, _ = weights
+    return ((np.tanh(np.tanh(x @ first) @ second) @ second.T) @ first.T).sum()
+
+
+def used_twice(x: Any, weights: Any) -> Any:
+    first, second, _ = weights
+    h = np.tanh(x @ first)
+    return np.tanh(h @ second).sum() + (h[::-1] * (h @ second).sum()).sum() + (h[:, ::-1] * h).sum()
+
+
+def square(x: Any, weights: Any) -> Any:
+    first, _, _ = weights
+    h = np.tanh(x @ first[: x.shape[1]])
+    return (h @ first.T @ first[:, : len(first)].T).sum() if first.shape[0] <= first.shape[1] else h.sum()
+
+
+def normed(x: Any, weights: Any) -> Any:
+    first, second, third = weights
+    h = np.tanh(x @ first)
+    return (np.tanh((h - h.mean(axis=1, keepdims=True)) @ second) @ third).max()
+
+
+@pytest.mark.usefixtures("always")
+@pytest.mark.parametrize("wide", [1, 2**40], ids=["two layers", "each layer"])
+@pytest.mark.parametrize(
+    "shape", [(5, 40, 70, 33, 3), (3, 64, 64, 64, 64), (9, 33, 160, 35, 40), (1, 96, 48, 100, 2)]
+)
+@pytest.mark.parametrize("function", [plain, all_decayed, tied, used_twice, square, normed])
+def test_updates_of_layers_equal_interpreted_ones(
+    function: Callable[..., Any], shape: tuple[int, ...], wide: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(units, "WIDE", wide)
+    rows, *widths = shape
+    x = normal(rows, widths[0])
+    weights = [normal(a, b) / 8 for a, b in itertools.pairwise(widths)]
+
+    def step(x: Any, *weights: Any) -> Any:
+        slopes = cp.grad(function, 1)(x, list(weights))
+        return tuple(w - 0.01 * s for w, s in zip(weights, slopes, strict=True))
+
+    wanted = step(x, *weights)
+    for found, right in zip(same_for_all_threads(step, x, *weights), wanted, strict=True):
+        np.testing.assert_allclose(found, right, rtol=2e-4, atol=2e-5)
+
+
+@pytest.mark.usefixtures("always")
+@pytest.mark.parametrize("function", [plain, tied])
+def test_layers_go_by_units(function: Callable[..., Any]) -> None:
+    def step(x: Any, *weights: Any) -> Any:
+        slopes = cp.grad(function, 1)(x, list(weights))
+        return [w - 0.01 * s for w, s in zip(weights, slopes, strict=True)]
+
+    found = groups(step, normal(5, 40), normal(40, 70), normal(70, 33), normal(33, 3))
+    assert any(isinstance(k, Parted) and k.what == "units" for k in found) == (function is plain)
 
 
 # ---- what fails
@@ -261,3 +341,83 @@ def test_grouping_keeps_the_order_of_what_depends(data: st.DataObject) -> None:
             overwrites = (writes[1] | changed(second)) & set(first.reads())
             depends = writes[0] & (set(second.reads()) | writes[1]) or overwrites
             assert not depends or order.index(first) < order.index(second)
+
+
+# ---- any layers
+
+
+@st.composite
+def layered(draw: st.DrawFn) -> tuple[int, list[int], list[tuple[int, int, int]], list[int]]:
+    """Rows, widths, instructions (what, and two picks of operands) and picks of results."""
+    rows = draw(st.sampled_from([1, 2, 5, 8, 17, 40]))
+    widths = draw(st.lists(st.sampled_from([3, 16, 33, 48, 64, 70, 96]), min_size=2, max_size=3, unique=True))
+    pick = st.integers(0, 60)
+    steps = draw(st.lists(st.tuples(st.integers(0, 13), pick, pick), min_size=3, max_size=12))
+    return rows, widths, steps, draw(st.lists(pick, min_size=1, max_size=4))
+
+
+def layers_of(widths: Sequence[int], steps: Sequence[tuple[int, int, int]], picks: Sequence[int]) -> Any:
+    """A function of a mini-batch and weights between all widths: what is asked for, and all weights, updated."""
+
+    def function(x: Any, *weights: Any) -> Any:
+        between = dict(zip(itertools.product(widths, widths), weights, strict=False))
+        values, updated = [x], dict(enumerate(weights))
+        for what, one, other in steps:
+            h = values[one % len(values)]
+            same = [v for v in values if v.shape == h.shape]
+            g = same[other % len(same)]
+            target = widths[other % len(widths)]
+            if what in (0, 1, 2):
+                h = h @ between[h.shape[1], target]
+            elif what == 3:
+                h = h @ between[target, h.shape[1]].T
+            elif what in (4, 5):
+                number = list(between).index((h.shape[1], target))
+                wide = [v for v in values if v.shape[1] == target]
+                if wide:
+                    updated[number] = updated[number] - 0.01 * (h.T @ wide[one % len(wide)]) / len(x)
+                continue
+            elif what == 6:
+                h = np.tanh(h)
+            elif what == 7:
+                h = np.maximum(h, 0) * (g > 0)
+            elif what == 8:
+                h = h * g
+            elif what == 9:
+                h = h - h.mean(axis=1, keepdims=True)
+            elif what == 10:
+                h = h + g.sum(axis=0) / len(x)
+            elif what == 11:
+                h = h[::-1] + g
+            elif what == 12:
+                h = h[:, ::-1] + g
+            else:
+                h = h + g[:, :1]
+            values.append(h / 2)
+        return (*(values[pick % len(values)] for pick in picks), *updated.values())
+
+    return function
+
+
+@pytest.mark.usefixtures("always")
+@settings(max_examples=25)
+@given(layered(), st.sampled_from([1, 40, 2**40]))
+def test_any_layers_equal_numpys(
+    asked: tuple[int, list[int], list[tuple[int, int, int]], list[int]], wide: int
+) -> None:
+    rows, widths, steps, picks = asked
+    function, rng = layers_of(widths, steps, picks), np.random.default_rng(1)
+
+    def some(*shape: int) -> Array:
+        return rng.standard_normal(shape).astype(np.float32)
+
+    weights = [some(a, b) / 4 for a, b in itertools.product(widths, widths)]
+    args = [some(rows, widths[0]), *weights]
+    before, units.WIDE = units.WIDE, wide
+    try:
+        found = same_for_all_threads(function, *args)
+    finally:
+        units.WIDE = before
+    for one, wanted in zip(found, function(*args), strict=True):
+        scale = max(float(np.abs(wanted).max()), 1.0)
+        np.testing.assert_allclose(one / scale, wanted / scale, rtol=0, atol=2e-5)

@@ -9,15 +9,15 @@ from typing import Any
 
 from ..core.graph import Eqn
 from ..core.lowering import Contract, Gather, Place, Scan, Scatter, View
-from .kernels import Access, Apply, Buffer, Folded, Kernel, Loop, Rowwise, Several, Special, Store, Strips
+from .kernels import Access, Apply, Buffer, Folded, Kernel, Loop, Parted, Several, Special, Store, Strips
 
 FREE = {"identity", "positive", "stop_gradient", "convert"}  # functions that compute nothing
 
 
 def kind(kernel: Kernel) -> str:
-    """Return what people call a kernel: "loop", "strips", "product", "gather", ...; "rows", "abreast" for several."""
+    """Return what people call a kernel: "loop", "strips", "product", ...; "rows", "units", "abreast" for several."""
     if isinstance(kernel, Several):
-        return "rows" if isinstance(kernel, Rowwise) else "abreast"
+        return kernel.what if isinstance(kernel, Parted) else "abreast"
     if not isinstance(kernel, Special):
         return "strips" if isinstance(kernel, Strips) else "loop"
     return "product" if isinstance(kernel.lowering, Contract) else type(kernel.lowering).__name__.lower()
@@ -29,8 +29,8 @@ def shapes(kernel: Kernel) -> list[tuple[int, ...]]:
         return [kernel.shape]
     if isinstance(kernel, Strips):
         return [(kernel.rows, kernel.columns)]
-    if isinstance(kernel, Rowwise):
-        return [(kernel.rows,)]
+    if isinstance(kernel, Parted):
+        return [(kernel.length,)]
     if isinstance(kernel, Several):
         return [(len(kernel.kernels),)]
     assert isinstance(kernel, Special)

@@ -9,9 +9,9 @@ from .abreast import emit_abreast
 from .arriving import Arriving
 from .cut_loops import emit_cut_loop, emit_cut_strips
 from .frame import Frame, Memory
-from .kernels import Abreast, Buffer, Contraction, Kernel, Loop, Rowwise, Special, Strips
+from .kernels import Abreast, Buffer, Contraction, Kernel, Loop, Parted, Special, Strips
+from .parted import emit_parted
 from .products import emit_product
-from .row_parts import emit_rowwise
 from .specials import emit_special, scratch_bytes
 from .target import Target
 
@@ -28,8 +28,8 @@ def emit_kernel(
 
     A product may copy rows that are ``arriving`` where it reads them; those of the buffers ``owned`` are threads' own.
     """
-    if isinstance(kernel, Rowwise):
-        return emit_rowwise(frame, kernel, name, partial(emit_kernel, target=target), arriving)
+    if isinstance(kernel, Parted):
+        return emit_parted(frame, kernel, name, partial(emit_kernel, target=target), arriving)
     if isinstance(kernel, Abreast):
         return emit_abreast(frame, target, kernel, name, partial(emit_kernel, target=target))
     if isinstance(kernel, Loop):

@@ -26,9 +26,14 @@ def fitted(value: Any, buffer: Buffer) -> np.ndarray[Any, Any]:
         value = np.asarray(value)
     if value.dtype != type.dtype:
         value = native(value)
-    if value.shape != type.shape or value.dtype != type.dtype:
-        raise _misfit(value, buffer)
+    require_fitting(value, buffer)
     return value if value.flags.num & READABLE == READABLE else np.require(value, requirements=["C", "A"])
+
+
+def require_fitting(value: np.ndarray[Any, Any], buffer: Buffer) -> None:
+    """Raise an error if an array is not of the type that the code was made for."""
+    if value.shape != buffer.type.shape or value.dtype != buffer.type.dtype:
+        raise _misfit(value, buffer)
 
 
 def writable(array: np.ndarray[Any, Any]) -> bool:

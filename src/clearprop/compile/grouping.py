@@ -45,7 +45,8 @@ Joins = Callable[[Kernel, set[Buffer], set[Buffer], Touched], bool]
 def grouped(kernels: Sequence[Kernel], joins: Joins) -> tuple[list[Kernel], list[Kernel], list[Kernel]]:
     """Return which kernels run before a group, in it and after it, each in their order.
 
-    What writes a result runs after the group, unless it joins it: what it updates may be read until then.
+    What writes a result runs after the group, unless it joins it or is one number: what it updates may be read until
+    then.
     """
     group, later = Touched(), Touched()
     before: list[Kernel] = []
@@ -57,7 +58,11 @@ def grouped(kernels: Sequence[Kernel], joins: Joins) -> tuple[list[Kernel], list
         if not waits and joins(kernel, reads, writes, group):
             group.add(reads, writes)
             inside.append(kernel)
-        elif waits or group.disturbs(reads, writes) or any(b.home == "output" for b in writes):
+        elif (
+            waits
+            or group.disturbs(reads, writes)
+            or any(b.home == "output" and b.type.size > 1 for b in writes)
+        ):
             later.add(reads, writes)
             after.append(kernel)
         else:

@@ -27,7 +27,8 @@ def in_place(schedule: Schedule, pairs: Iterable[tuple[int, int]]) -> tuple[tupl
             writing.setdefault(buffer, []).append(n)
 
     def safe(source: Buffer, target: Buffer) -> bool:
-        if source.type != target.type or not source.type.size or target not in writing:
+        alike = source.type == target.type and source.layout == target.layout
+        if not alike or not source.type.size or target not in writing:
             return False
         last, (first, *others) = reading.get(source, -1), writing[target]
         if last < first:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,10 @@ import numpy as np
 from ..core.graph import Graph, Location
 from ..core.lowering import Layout, Lowering, contiguous
 from ..core.types import Type
+
+LINE = 64  # bytes of a cache line
+SETS = 1024
+MOST = 1.125  # times the memory that rows take anyway, at most, so that all of them begin with cache lines
 
 
 class Buffer:
@@ -24,26 +29,54 @@ class Buffer:
         "input", "output", "constant", "work" or "status".
     slot : int
         Which input, output or constant.
+    layout : Layout
+        In row order; between rows there may be room.
     """
 
-    __slots__ = ("home", "name", "slot", "type")
+    __slots__ = ("home", "layout", "name", "slot", "type")
 
-    def __init__(self, type: Type, home: str = "work", slot: int = 0, name: str = "") -> None:
+    def __init__(
+        self, type: Type, home: str = "work", slot: int = 0, name: str = "", layout: Layout | None = None
+    ) -> None:
         self.type, self.home, self.slot, self.name = type, home, slot, name
+        self.layout = layout or contiguous(type.shape)
 
     @property
     def bytes(self) -> int:
         """Size in memory."""
-        return self.type.size * self.type.dtype.itemsize
+        size = self.type.shape[0] * self.layout.strides[0] if self.type.shape else 1
+        return size * self.type.dtype.itemsize
 
     def __repr__(self) -> str:
         return self.name or f"<{self.home} {self.type}>"
 
 
-def ends(graph: Graph) -> tuple[tuple[Buffer, ...], tuple[Buffer, ...]]:
-    """Return memory for a graph's inputs, and for its outputs."""
-    inputs = tuple(Buffer(v.type, "input", i, v.name) for i, v in enumerate(graph.inputs))
-    return inputs, tuple(Buffer(a.type, "output", i) for i, a in enumerate(graph.outputs))
+def ends(graph: Graph, padded: int = 0) -> tuple[tuple[Buffer, ...], tuple[Buffer, ...]]:
+    """Return memory for a graph's inputs, and for its outputs; rows of the first so many may have room between them."""
+
+    def layout(number: int, type: Type) -> Layout:
+        return in_lines(type) if number < padded else contiguous(type.shape)
+
+    inputs = enumerate(graph.inputs)
+    outputs = enumerate(graph.outputs)
+    return (
+        tuple(Buffer(v.type, "input", i, v.name, layout(i, v.type)) for i, v in inputs),
+        tuple(Buffer(a.type, "output", i, "", layout(i, a.type)) for i, a in outputs),
+    )
+
+
+def in_lines(type: Type) -> Layout:
+    """Return a layout in row order in which rows begin with cache lines, if that takes little more memory.
+
+    Rows are no multiple of `SETS` apart, where few of them would have room in the first cache.
+    """
+    plain = contiguous(type.shape)
+    if len(type.shape) != 2 or type.dtype.kind != "f" or 0 in type.shape:
+        return plain
+    line, columns = LINE // type.dtype.itemsize, type.shape[1]
+    lines = -(-columns // line)
+    lines += lines * LINE % SETS == 0
+    return Layout(type.shape, (lines * line, 1)) if lines * line <= MOST * columns else plain
 
 
 @dataclass(frozen=True)
@@ -155,6 +188,10 @@ class Folded:
         return dtype.type(least if self.combine == "maximum" else most)
 
 
+SUMS = -1
+"""In place of an axis of a product's result: the one that it sums over."""
+
+
 class Kernel(ABC):
     """Something that runs as a whole, after those before it."""
 
@@ -215,7 +252,7 @@ class Loop(Kernel):
             return False
         layouts = {n.access.layout for n in self.nodes if isinstance(n, Load) and n.access.buffer is source}
         layouts |= {s.access.layout for s in self.stores if s.access.buffer is target}
-        return layouts == {contiguous(target.type.shape)}
+        return layouts == {target.layout}
 
 
 @dataclass(eq=False)
@@ -323,27 +360,48 @@ class Several(Kernel):
 
 
 @dataclass(eq=False)
-class Rowwise(Several):
-    """Kernels that go through the same rows: a part of the rows goes through all of them, before or beside others.
+class Parted(Several):
+    """Kernels that go through the same rows of a mini-batch, or units of a layer: each part goes through all of them.
 
     Attributes
     ----------
-    rows, parts : int
-        How many rows there are, and in how many parts, which differ by one row at most.
+    what : str
+        "rows" or "units".
+    length, parts : int
+        How many there are, and in how many parts.
+    grain : int
+        Parts begin with multiples of it.
+    axes : list of int
+        For each kernel the axis of its result, or `SUMS` for a product that sums over them.
     pitches : mapping
-        Elements from row to row of the buffers of which a part has rows of its own.
+        Elements from one to the next in the buffers of which a part has its own.
     partial : mapping
-        For each buffer that a kernel folds all rows into, one with a row for each part.
+        For each buffer that a kernel combines all into, one with a row for each part.
     """
 
-    rows: int
+    what: str
+    length: int
     parts: int
+    grain: int
+    axes: Sequence[int]
     pitches: Mapping[Buffer, int]
     partial: Mapping[Buffer, Buffer]
 
+    def sizes(self) -> set[int]:
+        """Return how many there are in parts."""
+        blocks = -(-self.length // self.grain)
+        starts = [min(i * blocks // self.parts * self.grain, self.length) for i in range(self.parts + 1)]
+        return {b - a for a, b in pairwise(starts)}
+
     def writes(self) -> list[Buffer]:
-        """Return the buffers that they write; of folds the parts' own."""
+        """Return the buffers that they write; of what is combined the parts' own."""
         return [self.partial.get(b, b) for b in super().writes()]
+
+    def in_step(self, source: Buffer, target: Buffer) -> bool:
+        """Tell whether parts keep to their own of both, and the last kernel that touches either writes in step."""
+        *before, last = [k for k in self.kernels if source in k.reads() or target in k.writes()]
+        own = target in self.pitches and self.pitches.get(source) == self.pitches[target]
+        return own and not any(target in k.writes() for k in before) and last.in_step(source, target)
 
 
 @dataclass(eq=False)

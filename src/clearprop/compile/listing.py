@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..core.graph import Location, Var, names_of, print_equation
-from ..core.lowering import contiguous
 from .contents import accesses, brings, contents, kind, shapes
-from .kernels import Access, Apply, Buffer, Kernel, Rowwise, Several
+from .kernels import Access, Apply, Buffer, Kernel, Parted, Several
 from .memory import lifetimes
 from .program import Program
 from .repeat import Repeat
@@ -33,7 +32,7 @@ class _Listing:
         self.kernels = self.schedule.kernels
         self.names = names_of(program.graph)
         self.single = dict(_single(self.kernels))
-        groups = (kernel for kernel in self.kernels if isinstance(kernel, Rowwise))
+        groups = (kernel for kernel in self.kernels if isinstance(kernel, Parted))
         self.partial = {whole: parts for group in groups for whole, parts in group.partial.items()}
         self.readers: dict[Buffer, list[str]] = {}
         self.writers: dict[Buffer, list[str]] = {}
@@ -135,7 +134,7 @@ class _Listing:
     def _access(self, access: Access) -> str:
         """Return a buffer's name and type, and how it is seen, unless that is in row order without gaps."""
         text, layout, shape = self._typed(access.buffer), access.layout, access.buffer.type.shape
-        rows = contiguous(shape)
+        rows = access.buffer.layout
         if layout == rows:
             return text
         if layout == rows.permuted(range(len(shape))[::-1]):
@@ -220,8 +219,8 @@ def _single(kernels: Sequence[Kernel]) -> Iterator[tuple[str, Kernel]]:
 
 def _together(group: Several) -> str:
     """Say what kernels are one."""
-    if isinstance(group, Rowwise):
-        return f"{group.rows:,} rows in {group.parts} parts, each through all of these"
+    if isinstance(group, Parted):
+        return f"{group.length:,} {group.what} in {group.parts} parts, each through all of these"
     return "these, of which none waits for another"
 
 

@@ -7,7 +7,6 @@ rows of a mini-batch that it has just computed. Rows that are still to arrive ar
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from ..core.lowering import Layout
 from ..core.types import Type
@@ -16,7 +15,8 @@ from .blocking import Layout as Strides
 from .cut_loops import emit_cut_loop
 from .frame import NUMBER, WHO, Frame, Memory, chunk_function
 from .gemm import Product, product
-from .kernels import Access, Apply, Buffer, Contraction, Load, Loop, Node, Store
+from .kernels import Access, Buffer, Contraction
+from .sums import added_up
 from .target import Target
 from .text import Value
 
@@ -90,23 +90,8 @@ def _add_up(frame: Frame, target: Target, kernel: Contraction, offsets: list[int
     """Write what adds up the parts, and the loop that the sums go through."""
     shape, dtype = kernel.output.layout.shape, kernel.output.buffer.type.dtype
     sums = Buffer(Type((math.prod(shape),), dtype))
-    loads = [Load(Access(sums, Layout(shape, (stride, 1), offset))) for offset in offsets]
-    nodes: list[Node] = list(loads)
-    total: Node = loads[0]
-    for load in loads[1:]:
-        total = Apply("add", (total, load), {}, dtype)
-        nodes.append(total)
-    new: dict[int, Node] = {id(kernel.sums): total}
-    through = kernel.loop or Loop(shape, [total], [Store(total, kernel.output)])
-    for node in through.nodes:
-        if isinstance(node, Apply) and node is not total:
-            args = tuple(new.get(id(a), a) for a in node.args)
-            new[id(node)] = Apply(node.function, args, node.params, node.dtype)
-        if node is not kernel.sums and node is not total:
-            nodes.append(new.get(id(node), node))
-    stores = [replace(s, node=new.get(id(s.node), s.node)) for s in through.stores]
-    folds = [replace(s, node=new.get(id(s.node), s.node)) for s in through.folds]
+    parts = [Access(sums, Layout(shape, (stride, 1), offset)) for offset in offsets]
     inside = frame.within(frame.f)
     inside.own = sums
-    emit_cut_loop(inside, target, Loop(shape, nodes, stores, folds))
+    emit_cut_loop(inside, target, added_up(kernel, parts))
     frame.shared |= inside.shared

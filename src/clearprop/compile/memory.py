@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.lowering import Layout, contiguous
 from ..core.types import Type
 from .kernels import Buffer, Kernel
 
@@ -56,9 +57,26 @@ def block(size: int) -> np.ndarray[Any, Any]:
     return memory[start : start + size]
 
 
-def empty(type: Type) -> np.ndarray[Any, Any]:
-    """Return an array of this type that begins with a cache line, so that no vector of it lies on two."""
-    return parts(block(type.size * type.dtype.itemsize), [type])[0]
+def empty(type: Type, layout: Layout) -> np.ndarray[Any, Any]:
+    """Return an array that begins with a cache line; between its rows there may be room, which is zero."""
+    if layout == contiguous(type.shape):
+        return parts(block(type.size * type.dtype.itemsize), [type])[0]
+    rows, pitch = type.shape[0], layout.strides[0]
+    memory = block(rows * pitch * type.dtype.itemsize).view(type.dtype).reshape(rows, pitch)
+    memory[...] = 0
+    return memory[:, : type.shape[1]]
+
+
+def closed_up(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return an array of `empty` without room between its rows, in the same memory: what saw it before is lost."""
+    if array.flags.c_contiguous:
+        return array
+    (rows, columns), size = array.shape, array.itemsize
+    pitch = array.strides[0] // size
+    memory = np.lib.stride_tricks.as_strided(array, (rows * pitch,), (size,))
+    for row in range(1, rows):
+        memory[row * columns : (row + 1) * columns] = memory[row * pitch : row * pitch + columns]
+    return memory[: rows * columns].reshape(rows, columns)
 
 
 def parts(memory: np.ndarray[Any, Any], types: Sequence[Type]) -> list[np.ndarray[Any, Any]]:

@@ -26,9 +26,9 @@ class Axis:
     folded: tuple[bool, ...]
 
 
-def accesses(loop: Loop) -> list[Access]:
-    """Return what a loop reads and writes, in a fixed order: loads, stores, folds."""
-    loads = [n.access for n in loop.nodes if isinstance(n, Load)]
+def accesses(loop: Loop, sums: Load | None = None) -> list[Access]:
+    """Return what a loop reads, but for a product's sums, and writes, in a fixed order: loads, stores, folds."""
+    loads = [n.access for n in loop.nodes if isinstance(n, Load) and n is not sums]
     return loads + [s.access for s in loop.stores] + [f.access for f in loop.folds]
 
 

@@ -52,13 +52,15 @@ def suits(target: Target, kernel: Contraction) -> bool:
     far = sum(b.bytes for b in {a.buffer for a in walked}) > SECOND
     known = all(_flat(a) or _still(a) or _repeated(a) for a in read)
     suited = known and not loop.folds and all(_flat(s.access) for s in loop.stores)
+    suited = suited and len({a.layout.strides[0] for a in walked}) == 1
     return suited and terms <= (min(SEVERAL, 3 * len(walked)) if far else min(FEW, len(walked)))
 
 
 def _flat(access: Access) -> bool:
-    """Whether an array is walked without gaps."""
-    rows, columns = access.layout.shape
-    return access.layout.strides[1] == 1 and (rows == 1 or access.layout.strides[0] == columns)
+    """Whether an array is walked without gaps, or with room between its rows that may be written too."""
+    (rows, columns), strides, own = access.layout.shape, access.layout.strides, access.buffer.layout
+    own_rows = strides == own.strides and columns == own.shape[1]
+    return strides[1] == 1 and (rows == 1 or strides[0] == columns or own_rows)
 
 
 def _still(access: Access) -> bool:
@@ -126,11 +128,13 @@ class _Outer:
         self.f, self.frame, self.target = frame.f, frame, target
         self.a, self.b = kernel.inputs
         self.dtype = kernel.output.buffer.type.dtype
-        (self.m, self.n), self.k = kernel.output.layout.shape, self.a.layout.shape[1]
+        (self.m, self.across), self.k = kernel.output.layout.shape, self.a.layout.shape[1]
         self.itemsize, self.lanes = self.dtype.itemsize, target.lanes(self.dtype.itemsize)
         self.source = kernel.sums or Load(kernel.output)
         store = Store(self.source, kernel.output)
-        self.loop = kernel.loop or Loop((self.m, self.n), [self.source], [store])
+        self.loop = kernel.loop or Loop((self.m, self.across), [self.source], [store])
+        walked = (s.access.layout for s in self.loop.stores)
+        self.n = next(walked).strides[0] if self.m > 1 else self.across  # with room between rows
         self.bytes = 0  # of copies
 
     @property
@@ -222,7 +226,7 @@ class _Outer:
 
     def line(self, source: Value, along: int, dtype: np.dtype[Any]) -> Line:
         """Write what is needed to read a row from any column on: copies with the first columns behind the last."""
-        if not self.wraps and along == 1:
+        if not self.wraps and along == 1 and self.n == self.across:
             return Line(source, dtype, 1)
         f, size, width = self.f, dtype.itemsize, self.lanes if along == 1 else 1
         to = f.at(Value("%scratch", "ptr"), self.bytes, np.dtype(np.uint8))
@@ -232,10 +236,13 @@ class _Outer:
             f.store(f.load(place, dtype, width), f.at(to, j, dtype), dtype)
             return []
 
-        f.loop(0, self.n // width * width, width, [], some)
-        if self.n % width:
-            some(self.n - width, [])
-        f.store(f.load(to, dtype, self.lanes), f.at(to, self.n, dtype), dtype)
+        if self.n > self.across:
+            f.store(f.constant(0, value_type(dtype), self.lanes), f.at(to, self.n - self.lanes, dtype), dtype)
+        f.loop(0, self.across // width * width, width, [], some)
+        if self.across % width:
+            some(self.across - width, [])
+        if self.wraps:
+            f.store(f.load(to, dtype, self.lanes), f.at(to, self.n, dtype), dtype)
         copies = self.period if self.shifted else 1
         self.bytes += self.width * copies * size
         if copies == 1:

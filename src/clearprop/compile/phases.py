@@ -11,13 +11,14 @@ from dataclasses import replace
 
 from .cutting import WORTH_OWNING, kernel_time, sum_cut
 from .grouping import LONG, NEAR, Touched, grouped
-from .kernels import Abreast, Buffer, Contraction, Kernel, Loop, Rowwise, may_fail
+from .kernels import Abreast, Buffer, Contraction, Kernel, Loop, Parted, may_fail
 from .memory import room
 from .owning import owned_rows, updates
 from .rowwise import row_by_row
 from .schedule import Schedule
 from .strips import counting
 from .target import Target
+from .units import unit_by_unit
 
 MORE = 96 * 1024  # bytes by which temporary arrays may grow: what is computed later is needed longer
 BESIDE = 0.5  # microseconds, at least, that there are to do beside the longest
@@ -25,14 +26,16 @@ BESIDE = 0.5  # microseconds, at least, that there are to do beside the longest
 
 def shared_out(target: Target, made: Schedule) -> Schedule:
     """Return a schedule with those kernels together that are shared out together, if arrays then have room."""
-    order = row_by_row(target, made.kernels, counting(made.constants), _kept(target, made.kernels))
-    groups = [kernel for kernel in order if isinstance(kernel, Rowwise)]
-    shared = {b for group in groups for b in group.reads()} | owned_rows(target, order)
-    order = _abreast(target, order, shared)
-    if room(order) > room(made.kernels) + MORE:
-        return made
-    folded = {parts: made.holds[whole] for group in groups for whole, parts in group.partial.items()}
-    return replace(made, kernels=tuple(order), holds={**made.holds, **folded})
+    for kernels in (unit_by_unit(target, made.kernels), made.kernels):
+        order = row_by_row(target, kernels, counting(made.constants), _kept(target, kernels))
+        groups = [kernel for kernel in order if isinstance(kernel, Parted)]
+        shared = {b for group in groups for b in group.reads()} | owned_rows(target, order)
+        order = _abreast(target, order, shared)
+        if room(order) <= room(made.kernels) + MORE:
+            partial = {parts: whole for group in groups for whole, parts in group.partial.items()}
+            held = {parts: made.holds[whole] for parts, whole in partial.items() if whole in made.holds}
+            return replace(made, kernels=tuple(order), holds={**made.holds, **held})
+    return made
 
 
 def _kept(target: Target, kernels: Sequence[Kernel]) -> set[Buffer]:

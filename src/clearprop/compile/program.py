@@ -47,6 +47,7 @@ class Program:
     The memory of a donated input may become that of a result of its type: a call gives the array that it was given.
     """
 
+    padded = 0  # of how many of the first inputs and outputs rows may have room between them
     seldom = False  # whether its code should rather be made fast than run fast
 
     def __init__(self, graph: Graph, target: Target | None = None, donated: Collection[int] = ()) -> None:
@@ -56,7 +57,7 @@ class Program:
         self._functions: dict[str, Any] = {}
         self._memory = threading.local()
         self._idle: list[Call] = []
-        self.inputs, self.outputs = ends(graph)
+        self.inputs, self.outputs = ends(graph, self.padded)
         self._donated = donated
         self.extent, self.cut = NOWHERE, False  # what its text makes of it, known when that is written
         self.later: set[Buffer] = set()  # inputs whose rows a kernel copies where it reads them; likewise
@@ -70,7 +71,7 @@ class Program:
         from .phases import shared_out
         from .schedule import schedule
 
-        return shared_out(self.target, schedule(self.graph))
+        return shared_out(self.target, schedule(self.graph, self.padded))
 
     @cached_property
     def constants(self) -> Constants:

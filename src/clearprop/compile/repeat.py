@@ -7,6 +7,7 @@ twice; after each step input and output change places, so nothing is copied.
 from __future__ import annotations
 
 import ctypes
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,12 +16,11 @@ from typing import Any
 import numpy as np
 
 from ..core.graph import Graph
-from ..core.lowering import contiguous
 from ..core.types import type_of
 from .frame import STATUS, Frame, Memory
-from .given import fitted, rows_fitted
+from .given import require_fitting, rows_fitted
 from .in_place import in_place
-from .kernels import Buffer, Contraction, Kernel, Rowwise
+from .kernels import Buffer, Contraction, Kernel, Parted, in_lines
 from .memory import aligned, block, empty, lifetimes, parts
 from .module import Module
 from .program import Program
@@ -62,7 +62,7 @@ class Repeat(Program):
     def __init__(
         self, graph: Graph, roles: Roles, target: Target | None = None, seldom: bool = False
     ) -> None:
-        self.roles, self.seldom = roles, seldom
+        self.roles, self.seldom, self.padded = roles, seldom, roles.carried
         super().__init__(graph, target)
 
     @cached_property
@@ -186,7 +186,7 @@ class Carried:
     """
 
     def __init__(self, arrays: Sequence[np.ndarray[Any, Any]]) -> None:
-        self.now = [empty(type_of(a)) for a in arrays]
+        self.now = [_lined(a) for a in arrays]
         for array, given in zip(self.now, arrays, strict=True):
             array[...] = given
         self.room: dict[int, np.ndarray[Any, Any]] = {}
@@ -201,7 +201,7 @@ class Carried:
     def following(self, swapped: Sequence[int]) -> list[np.ndarray[Any, Any]]:
         """Return where the next ones are written."""
         for i in swapped:
-            self.room.setdefault(i, empty(type_of(self.now[i])))
+            self.room.setdefault(i, _lined(self.now[i]))
         return [self.room[i] if i in swapped else now for i, now in enumerate(self.now)]
 
     def swap(self, swapped: Sequence[int]) -> None:
@@ -216,7 +216,8 @@ class Repeating:
     def __init__(self, step: Repeat, carried: Carried, data: Sequence[np.ndarray[Any, Any]]) -> None:
         self.step, self.carried = step, carried
         n = step.roles.carried
-        carried.now = [fitted(a, b) for a, b in zip(carried.now, step.inputs[:n], strict=True)]
+        for array, buffer in zip(carried.now, step.inputs[:n], strict=True):
+            require_fitting(array, buffer)
         self.count = len(step.inputs) - n
         self.types = [b.type for b in (*step.inputs[n:], *step.outputs[n:])]
         self.beside = sum(aligned(t.size * t.dtype.itemsize) for t in self.types)
@@ -273,14 +274,26 @@ class Repeating:
         return memory[self.beside :]
 
 
+def _lined(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return room for such an array."""
+    type = type_of(array)
+    return empty(type, in_lines(type))
+
+
 def _row_by_row(kernel: Kernel) -> list[Buffer]:
-    """Return the arrays that a kernel reads row by row and otherwise not."""
-    if isinstance(kernel, Rowwise):
-        return [b for b, pitch in kernel.pitches.items() if pitch * kernel.rows == b.type.size]
+    """Return the arrays that a kernel reads row by row, or parts of rows, and otherwise not."""
+    if isinstance(kernel, Parted):
+        n, axis = kernel.length, 0 if kernel.what == "rows" else 1
+        return [
+            b
+            for b, pitch in kernel.pitches.items()
+            if b.type.shape[axis : axis + 1] == (n,)
+            and pitch == b.type.size // math.prod(b.type.shape[: axis + 1])
+        ]
     if not isinstance(kernel, Contraction):
         return []
     buffer, layout = kernel.inputs[0].buffer, kernel.inputs[0].layout
-    whole = len(layout.shape) == 2 and layout == contiguous(buffer.type.shape)
+    whole = len(layout.shape) == 2 and layout == buffer.layout
     return [buffer] if whole and kernel.reads().count(buffer) == 1 else []
 
 

@@ -13,11 +13,12 @@ from ..core.lowering import Gather, Layout, contiguous
 from ..core.types import Type
 from .cutting import kernel_time
 from .grouping import LONG, NEAR, Touched, changed, grouped
-from .kernels import Access, Buffer, Contraction, Folded, Kernel, Load, Loop, Rowwise, Special, Strips
+from .kernels import Access, Buffer, Contraction, Folded, Kernel, Load, Loop, Parted, Special, Strips
 from .nest import accesses
 from .target import Target
 
-SHORTEST = 4  # rows of a part, at least
+SHORTEST = 4  # rows of a part, at least,
+FULL = 8  # or of one of more than two: each part copies the weights that it reads turned
 WORTH = 2.5  # microseconds of all kernels, at least
 PART = 12.0  # microseconds of a part, about
 MOST = 8  # parts
@@ -102,9 +103,7 @@ class _Rows:
             if kernel.loop is None:
                 yield kernel.output, kernel.output.layout.strides[0]
                 return
-            for access, pitch in self._walked(kernel.loop):
-                if kernel.sums is None or access is not kernel.sums.access:
-                    yield access, pitch
+            yield from ((access, access.layout.strides[0]) for access in accesses(kernel.loop, kernel.sums))
         elif isinstance(kernel, Special):
             picks = self._picks(kernel)
             table, *indices = kernel.inputs
@@ -125,16 +124,16 @@ class _Rows:
         written = {b for kernel in kernels for b in kernel.writes()}
         return len(kernels) > 1 and time >= WORTH and max(read, sum(b.bytes for b in written)) <= NEAR
 
-    def made(self, kernels: list[Kernel]) -> Rowwise:
+    def made(self, kernels: list[Kernel]) -> Parted:
         """Return them as one kernel."""
         time = sum(kernel_time(self.target, kernel) for kernel in kernels)
-        parts = min(2 * math.ceil(time / (2 * PART)), MOST, self.rows // SHORTEST)
+        parts = 2 * max(min(math.ceil(time / (2 * PART)), MOST // 2, self.rows // (2 * FULL)), 1)
         partial = {
             buffer: Buffer(Type((parts, *_result(fold)), buffer.type.dtype))
             for buffer, fold in self.folded.items()
         }
         moving = {b: pitch for b, pitch in self.pitches.items() if pitch}
-        return Rowwise(kernels, self.rows, parts, moving, partial)
+        return Parted(kernels, "rows", self.rows, parts, 1, [0] * len(kernels), moving, partial)
 
 
 def _apart(layout: Layout) -> bool:
@@ -156,7 +155,7 @@ def _result(fold: Folded) -> tuple[int, ...]:
     return tuple(n for axis, n in enumerate(fold.access.layout.shape) if axis not in fold.axes)
 
 
-def _finishing(group: Rowwise) -> list[Kernel]:
+def _finishing(group: Parted) -> list[Kernel]:
     """Return what folds the parts of what is folded down the rows."""
     folds = {fold.access.buffer: fold for kernel in group.kernels for fold in _folds(kernel)}
     return [_finished(folds[whole], parts) for whole, parts in group.partial.items()]

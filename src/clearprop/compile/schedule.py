@@ -73,17 +73,17 @@ class Schedule:
 AGAIN = 3  # simple functions, at most, that are computed again instead of kept
 
 
-def schedule(graph: Graph) -> Schedule:
-    """Return the kernels that compute a graph.
+def schedule(graph: Graph, padded: int = 0) -> Schedule:
+    """Return the kernels that compute a graph; rows of its first inputs and outputs may have room between them.
 
     A draft tells which values have to be in memory; what little is between them and a later loop is then
     computed again there.
     """
-    return _Scheduler(graph, _Scheduler(graph).kept()).run()
+    return _Scheduler(graph, _Scheduler(graph).kept(), padded).run()
 
 
 class _Scheduler:
-    def __init__(self, graph: Graph, kept: Collection[Var] = ()) -> None:
+    def __init__(self, graph: Graph, kept: Collection[Var] = (), padded: int = 0) -> None:
         self.graph, self.stays = graph, kept
         self.sums = {e.out for e in graph.eqns if isinstance(e.primitive.lowering, Contract)}
         self.maps: dict[Var, Eqn] = {}  # how values in loops are made
@@ -95,9 +95,9 @@ class _Scheduler:
         self.values: dict[Var, Known] = {}
         self.loads: dict[tuple[int, Buffer, Layout], Load] = {}
         self.constants: dict[int, tuple[Buffer, np.ndarray[Any, Any]]] = {}
-        self.inputs, self.outputs = ends(graph)
+        self.inputs, self.outputs = ends(graph, padded)
         for var, buffer in zip(graph.inputs, self.inputs, strict=True):
-            self.values[var] = Known(-1, access=Access(buffer, contiguous(var.type.shape)))
+            self.values[var] = Known(-1, access=Access(buffer, buffer.layout))
         self.homes: dict[Var, Buffer] = {}  # output buffers of what is computed into them
         self.failures: list[Failure] = []
         self.alone = read_by_one_map(graph)
@@ -141,7 +141,7 @@ class _Scheduler:
         self.eqn = None
         for atom, buffer in zip(self.graph.outputs, self.outputs, strict=True):
             if not isinstance(atom, Var) or self._memory(atom).buffer is not buffer:
-                self._copy(atom, Access(buffer, contiguous(atom.type.shape)))
+                self._copy(atom, Access(buffer, buffer.layout))
 
     # ---- one equation
 
@@ -343,7 +343,8 @@ class _Scheduler:
     # ---- memory
 
     def _fresh(self, var: Var) -> Access:
-        return Access(self.homes[var], contiguous(var.type.shape)) if var in self.homes else self._beside(var)
+        home = self.homes.get(var)
+        return self._beside(var) if home is None else Access(home, home.layout)
 
     def _beside(self, atom: Atom) -> Access:
         """Return memory for a value, or for a copy of it."""

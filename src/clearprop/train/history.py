@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core import tree
 from .journal import all_finite
 from .metrics import Metric
 from .steps import Step
@@ -81,4 +82,6 @@ class Keeper:
             return self.best_model
         if stopped == "not finite":
             return step.earlier(self.good) if self.good else self.start
-        return step.view()
+        from ..compile.memory import closed_up
+
+        return tree.map(closed_up, step.view())

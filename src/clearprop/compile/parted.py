@@ -1,4 +1,4 @@
-"""Kernels that go through the same rows, as code: a function for each of them and each number of rows in a part.
+"""Kernels that go through the same rows or units, as code: a function for each of them and each size of a part.
 
 A part runs on a table of its own, in which arrays begin with its first row. So a kernel is written as if there were
 no other rows.
@@ -15,25 +15,25 @@ import numpy as np
 from ..core.lowering import Layout
 from .arriving import Arriving
 from .frame import NUMBER, STATUS, TABLE, WHO, Alone, Emit, Frame, Memory, chunk_function, own_table
-from .kernels import AXIS, FAILED, FOUND, Access, Buffer, Rowwise, may_fail
+from .kernels import AXIS, FAILED, FOUND, Access, Buffer, Parted, may_fail
 from .memory import ALIGNMENT, aligned
-from .of_rows import of_rows
+from .of_part import of_part
 from .text import Function, Value
 
 I64 = np.dtype(np.int64)
 
 
-def emit_rowwise(frame: Frame, group: Rowwise, name: str, emit: Emit, rows: Arriving | None = None) -> Memory:
+def emit_parted(frame: Frame, group: Parted, name: str, emit: Emit, rows: Arriving | None = None) -> Memory:
     """Write the kernels into a function, and beside it what the function calls; each part may copy rows that arrive."""
     f, buffers = frame.f, list(dict.fromkeys([*group.reads(), *group.writes()]))
     own, called = 0, dict[int, list[str]]()
-    for size in sorted({group.rows // group.parts, -(-group.rows // group.parts)}):
+    for size in sorted(group.sizes()):
         called[size] = []
-        for number, kernel in enumerate(group.kernels):
+        for number, (kernel, axis) in enumerate(zip(group.kernels, group.axes, strict=True)):
             part = Function(f.module, f"{name}_{size}_{number}", [("ptr", "table")])
             memory = emit(
                 Alone(part, frame.places, buffers),
-                of_rows(kernel, size, group.partial),
+                of_part(kernel, axis, size, group.partial),
                 f"{part.name}_product",
             )
             part.finish()
@@ -43,15 +43,20 @@ def emit_rowwise(frame: Frame, group: Rowwise, name: str, emit: Emit, rows: Arri
     chunk = chunk_function(f.module, f"{name}_chunk")
     first, last = (_start(chunk, group, n) for n in (NUMBER, chunk.integer("add", NUMBER, 1)))
     inside = frame.within(chunk)
-    if rows:
+    if rows and group.what == "rows":
         rows.part(inside, first, last)
     status = _status(inside) if statuses else inside.slot(STATUS)
     scratch = inside.scratch(chunk.integer("add", chunk.integer("mul", WHO, own), statuses))
     table = own_table(inside, status, scratch, {b: _address(inside, group, b, first) for b in buffers})
     count = chunk.integer("sub", last, first)
-    for size, names in called.items():
-        calls = [f"call void @{each}({table})" for each in names]
-        chunk.when(chunk.compare("icmp eq", count, Value(str(size), "i64")), partial(_all, chunk, calls))
+
+    def run(size: int) -> None:
+        if rows and group.what == "units":
+            rows.columns(inside, first, size)
+        _all(chunk, [f"call void @{each}({table})" for each in called[size]])
+
+    for size in called:
+        chunk.when(chunk.compare("icmp eq", count, Value(str(size), "i64")), partial(run, size))
     chunk.finish()
     calls = [f"call void @{chunk.name}({TABLE}, i64 {n}, i64 0, i64 0)" for n in range(group.parts)]
     frame.share(chunk.name, group.parts, partial(_all, f, calls))
@@ -73,12 +78,16 @@ def _status(frame: Frame) -> Value:
     return status
 
 
-def _start(f: Function, group: Rowwise, number: Value) -> Value:
+def _start(f: Function, group: Parted, number: Value) -> Value:
     """Return the first row of a part."""
-    return f.integer("udiv", f.integer("mul", number, group.rows), group.parts)
+    blocks = -(-group.length // group.grain)
+    start = f.integer("udiv", f.integer("mul", number, blocks), group.parts)
+    if group.grain == 1:
+        return start
+    return f.call("llvm.smin", f.integer("mul", start, group.grain), Value(str(group.length), "i64"))
 
 
-def _address(frame: Frame, group: Rowwise, buffer: Buffer, first: Value) -> Value:
+def _address(frame: Frame, group: Parted, buffer: Buffer, first: Value) -> Value:
     """Return where a buffer is for the part with this number, which begins with this row."""
     f, dtype = frame.f, buffer.type.dtype
     start = frame.address(Access(buffer, Layout((), ())))
