@@ -6,10 +6,11 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .blocking import Panels, Plan
+from .blocking import Plan
 from .heights import Rows
 from .microkernel import LINE, UNIT
 from .text import Function, Value
+from .widths import Panels
 
 
 @dataclass(frozen=True)
@@ -96,5 +97,30 @@ class Addresses:
             first, place = f.integer("mul", share, rows), f.integer("urem", number, lines)
             end = panels.width * onward + line - 1  # of a line: a row may begin in one that is there already
             return f", {self.affine(f, b, (first, row), (place, line), (end, 1))}, i64 {row * size}, {rate}"
+
+        return ahead
+
+    def coming(self, f: Function, part: Part, panels: Panels) -> Callable[[Value, Value], str]:
+        """Return what gives a kernel its part of what is copied next in place of a panel, by the numbers of both.
+
+        Each tile asks for some lines of every column.
+        """
+        cut, size = self.cut, self.cut.dtype.itemsize
+        lines = cut.follows(panels)
+        if not lines:
+            return lambda t, q: ""
+        several, across = lines * LINE // size, cut.group * panels.width * cut.b.column
+        shift: Value | int = across
+        if part.final:
+            back = f.integer("sub", Value(str(across), "i64"), part.k)
+            shift = f.select(part.final, back, Value(str(cut.depth), "i64"))
+        rate = f.integer("udiv", Value(str(panels.width * UNIT), "i64"), part.terms)
+
+        def ahead(t: Value, q: Value) -> str:
+            line = f.integer("urem", t, math.ceil(cut.depth / several))
+            place = self.affine(
+                f, self.b, (self.column(f, panels, q), cut.b.column), (part.k, 1), (line, several), (shift, 1)
+            )
+            return f", {place}, i64 {cut.b.column * size}, {rate}"
 
         return ahead

@@ -12,10 +12,10 @@ from .dot import dot_rows
 from .heights import Rows, heights
 from .microkernel import accumulators
 from .target import Target
-from .widths import width
+from .widths import Panels, width
 
 NEAR = 64 * 1024  # bytes of an operand that are read in place whatever their strides
-FAR = 20 * 1024  # bytes, for each of a vector, over which columns of A that are read in place spread at most
+FAR = 12 * 1024  # bytes, for each of a vector, over which columns of A that are read in place spread at most
 FIRST = (4096, 5)  # bytes of a way of the first cache, and how many of its ways a tile's rows of A may fill
 SECOND = (65536, 6)  # the same of the second cache, for rows of a panel
 BLOCK = 512 * 1024  # bytes of A that a pass over the panels keeps in the second cache
@@ -28,11 +28,13 @@ ROUND = 1024  # rows of A, at most, that pass a group of panels
 LONG = 64  # terms of a sum, at least, for which kernels ask for memory
 LARGE = 512 * 1024  # bytes of C that the second cache holds anyway
 FOLLOW = 1024 * 1024  # bytes of panels, or more: the second cache has lost the next one when its turn comes
+FEW_ROWS = 400  # of A, at most, for which kernels ask for what is copied next: copies take longer than waiting for them
+LINES = 8  # of each column of that, for which a tile asks
 PASSING = 4  # tiles, at least, that ask for the next panel: a line of each row of it, or some
 MANY = 20  # panels, at least, so that threads come out about even without cutting rows,
 FOUR = 4  # or so many, if they are an even number of one width
 COMMON, OWN = 2, 4  # parts of the room that copies for all threads have, and for each
-TALL = 0.8  # of the height that registers allow, at least, if rows of a large B begin within a cache line
+TALL = 0.8  # of the height that registers allow, at least, if rows of B begin within a cache line and are not near
 DEPTH = 4096  # bytes of a row of A that a tile goes through before it is put down
 
 
@@ -47,27 +49,6 @@ class Layout:
     def T(self) -> Layout:
         """The transposed matrix's layout."""
         return Layout(self.column, self.row)
-
-
-@dataclass(frozen=True)
-class Panels:
-    """Panels of one width, side by side: panels `first` to `stop`, from column `start` on.
-
-    ``columns`` of a panel's ``vectors`` · lanes exist. In place, B is read where it lies.
-    """
-
-    vectors: int
-    columns: int
-    width: int
-    first: int
-    stop: int
-    start: int
-    in_place: bool
-
-    @property
-    def ragged(self) -> bool:
-        """Whether the last vector has lanes beyond the matrix."""
-        return self.columns < self.width
 
 
 @dataclass(frozen=True)
@@ -135,10 +116,10 @@ class Plan:
 
     @property
     def slanting(self) -> bool:
-        """Whether B is large, may be read in place, and its rows begin anywhere in a cache line."""
+        """Whether B is not near, may be read in place, and its rows begin anywhere in a cache line."""
         offset = self.b.row * self.dtype.itemsize % self.target.vector_bytes
         size = self.k * self.n * self.dtype.itemsize
-        return self.b.column == 1 and offset > 0 and size >= FOLLOW
+        return self.b.column == 1 and offset > 0 and size > NEAR
 
     @cached_property
     def panels(self) -> tuple[Panels, ...]:
@@ -181,7 +162,8 @@ class Plan:
         if self.dotted:
             return True
         few = self.m <= 2 * self.rows[0].height
-        return self.b.column == 1 and (few or self._lies_well(self.depth, self.b.row))
+        apart = self.reads_a and self.b.row * self.dtype.itemsize % FIRST[0] > 0
+        return self.b.column == 1 and (few or apart or self._lies_well(self.depth, self.b.row))
 
     @cached_property
     def across(self) -> bool:
@@ -198,7 +180,7 @@ class Plan:
         """Whether A is read in place."""
         if 1 not in (self.a.row, self.a.column) or (self.dotted and self.across):
             return False
-        if self.dotted or self.n <= 2 * self.panels[0].width:
+        if self.dotted or self.n <= 2 * self.vectors * self.lanes:
             return True
         if self.across:
             spread = self.depth * self.a.column * self.dtype.itemsize
@@ -275,7 +257,8 @@ class Plan:
         """Panels that are copied together."""
         panel = self.deep * self.panels[0].width * self.dtype.itemsize
         wanted = max(PAIR, math.ceil(self.panel_count / SHARES))
-        return max(1, min(GROUP // panel, wanted, self._fitting(panel, OWN)))
+        most = GROUP // 2 if self.follows(self.panels[0]) else GROUP
+        return max(1, min(most // panel, wanted, self._fitting(panel, OWN)))
 
     # ---- memory, in elements; every part begins at a multiple of 64 bytes
 
@@ -372,22 +355,31 @@ class Plan:
         """Whether kernels ask for the memory of the next tile: C is not at hand, and they are not too short for it."""
         return self.depth >= LONG and self.m * self.n * self.dtype.itemsize > LARGE
 
-    def _distant(self, panels: Panels) -> bool:
-        """Whether these panels are read where B is, and that is no near cache."""
-        size = self.n * self.k * self.dtype.itemsize
-        return panels.in_place and not self.dotted and size >= FOLLOW and self.depth >= LONG
+    @property
+    def _distant(self) -> bool:
+        """Whether no near cache has B, and sums are not too short to ask for it."""
+        return not self.dotted and self.n * self.k * self.dtype.itemsize >= FOLLOW and self.depth >= LONG
 
-    def follows(self, panels: Panels) -> bool:
-        """Whether kernels ask for the next of these panels, so that the first tile that passes it need not wait."""
-        if self.near or panels.stop - panels.first == 1:
-            return False
+    def follows(self, panels: Panels) -> int:
+        """How many lines kernels ask for at each place of the next of these panels, so that nobody need wait for it."""
+        if panels.stop - panels.first == 1:
+            return 0
+        if self.near:
+            few = self.tile_count >= PASSING and self.m <= FEW_ROWS
+            return LINES if few and self.b.row == 1 and self._distant else 0
         if panels.in_place:
-            return self._distant(panels) and self.tile_count >= PASSING
-        return self.shared * self.dtype.itemsize >= FOLLOW
+            return int(self._distant and self.tile_count >= PASSING)
+        return int(self.shared * self.dtype.itemsize >= FOLLOW)
 
     def far(self, panels: Panels) -> bool:
         """Whether kernels ask for rows of B where they stand, apart from each other, before they come to them."""
-        return self._distant(panels) and not self.follows(self.panels[0])
+        return panels.in_place and self._distant and not self.follows(self.panels[0])
+
+    @property
+    def onward(self) -> bool:
+        """Whether kernels ask for what comes of a copy of A that has a tile's rows side by side, and is not at hand."""
+        copied = self.interleaved and not self.reads_a
+        return copied and self.depth >= LONG and self.m * self.k * self.dtype.itemsize >= FOLLOW
 
     def straight(self, panels: Panels) -> bool:
         """Whether kernels write these panels' results to C themselves."""

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from . import packing
 from .addresses import Addresses, Part
-from .blocking import FOLLOW, Panels, Plan
+from .blocking import FOLLOW, Plan
 from .module import Module
 from .text import Function, Value
+from .widths import Panels
 
 TOGETHER = 4  # tiles of A that are copied at once
 BREADTH = 512  # bytes of a row of B that are copied at once

@@ -15,7 +15,7 @@ from functools import partial
 import numpy as np
 
 from .addresses import Part
-from .blocking import Layout, Panels, Plan
+from .blocking import Layout, Plan
 from .choice import plan
 from .copies import Copies
 from .epilogue import Epilogue
@@ -24,6 +24,7 @@ from .module import Module
 from .target import Target
 from .text import Function, Value
 from .tile_steps import tile_steps
+from .widths import Panels
 
 __all__ = ["Epilogue", "Layout", "Product", "product"]
 
@@ -163,6 +164,7 @@ def product(
 
 
 _Call = Callable[[Value, Value | int, Value, str], None]
+_Ahead = Callable[[Value, Value], str]
 _Each = tuple[Panels, _Call, Callable[[Value, Value], str]]
 
 
@@ -247,11 +249,13 @@ class _Writer(Copies):
                 for rows in self.cut.rows:
                     start, stop = self.asked(f, rows)
                     part = Part(rows, start, stop, Value("0", "i64"), k, terms, more, final, begin)
-                    call = self.tile(f, part, panels)
+                    call, ahead = self.tile(f, part, panels), self.coming(f, part, panels)
 
-                    def tile(t: Value, rows: Rows = rows, call: _Call = call) -> None:
+                    def tile(t: Value, rows: Rows = rows, call: _Call = call, ahead: _Ahead = ahead) -> None:
                         row = self.row(f, rows, t)
-                        self.each(f, p, end, lambda q: call(row, self.column(f, panels, q), place(q), ""))
+                        self.each(
+                            f, p, end, lambda q: call(row, self.column(f, panels, q), place(q), ahead(t, q))
+                        )
 
                     self.each(f, start, stop, tile)
 

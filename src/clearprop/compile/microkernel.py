@@ -18,6 +18,7 @@ from .text import SUFFIXES, Function, Value, memory_type
 LINE = 64  # bytes of a cache line
 AHEAD = 16  # terms
 UNIT = 65536  # parts
+ONWARD = 64  # terms
 BYTE = np.dtype(np.uint8)  # what some distances are counted in
 ARGUMENTS = (
     ("ptr", "A"),  # first element of the tile's first row
@@ -53,10 +54,14 @@ class Tile:
         Whether the last vector has lanes that must neither be read nor written.
     asks : bool
         Whether it asks for the memory where the next tile goes, while it sums.
-    follows : bool
-        Whether it asks for a part of the next panel of B; it then has the arguments `FOLLOWS` too.
+    follows : int
+        How many lines of each place it asks for, of its part of the next panel of B: none, one, or a power of two. If
+        any, it has the arguments `FOLLOWS` too.
     far : bool
         Whether it asks for rows of B some terms ahead: they are apart in memory, which no processor foresees.
+    onward : bool
+        Whether it asks for what comes of A, whose rows then follow one another from k to k: processors foresee no
+        further than a page.
     """
 
     dtype: np.dtype[np.floating]
@@ -65,15 +70,17 @@ class Tile:
     across: bool
     masked: bool = False
     asks: bool = False
-    follows: bool = False
+    follows: int = 0
     far: bool = False
+    onward: bool = False
 
     @property
     def name(self) -> str:
         """The kernel's name, which says all of this."""
         kind = SUFFIXES[memory_type(self.dtype)]
         name = f"tile_{kind}_{self.rows}x{self.vectors}"
-        asking = f"{'_asks' * self.asks}{'_follows' * self.follows}{'_far' * self.far}"
+        asking = f"{'_asks' * self.asks}{'_far' * self.far}{'_onward' * self.onward}"
+        asking += f"_follows{self.follows}" * (self.follows > 0)
         return f"{name}{'_across' * self.across}{'_masked' * self.masked}{asking}"
 
 
@@ -133,12 +140,18 @@ class _Kernel:
                 self.ask(k)
             if self.tile.follows:
                 place = f.integer("lshr", f.integer("mul", k, Value("%rate", "i64")), UNIT.bit_length() - 1)
-                f.prefetch(f.at(Value("%ahead", "ptr"), f.integer("mul", place, Value("%pace", "i64")), BYTE))
+                there = f.at(Value("%ahead", "ptr"), f.integer("mul", place, Value("%pace", "i64")), BYTE)
+                if self.tile.follows > 1:
+                    which = f.integer("and", k, self.tile.follows - 1)
+                    there = f.at(there, f.integer("mul", which, LINE), BYTE)
+                f.prefetch(there)
             if self.tile.far:
                 ahead = self.move(row, f.integer("mul", Value("%ldb", "i64"), AHEAD))
                 width, line = self.tile.vectors * self.lanes, LINE // self.tile.dtype.itemsize
                 for end in range(line, width + line, line):
                     f.prefetch(self.move(ahead, min(end, width) - 1))
+            if self.tile.onward:
+                f.prefetch(f.at(heads[0], ONWARD * self.tile.rows, self.tile.dtype))
             sums = self.step(heads, row, sums, offsets)
             step = Value("%lda", "i64") if self.tile.across else 1
             return [

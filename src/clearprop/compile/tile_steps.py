@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .blocking import Panels, Plan
+from .blocking import Plan
 from .dot import dot_kernel
 from .epilogue import Epilogue, Sums, called, storing
 from .microkernel import Tile, kernel
 from .module import Module
 from .turned_store import storing_turned
+from .widths import Panels
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,15 @@ def tile_steps(
     dotted, masked = cut.dotted, cut.masks and panels.ragged
     asks = cut.asks and cut.straight(panels)
     kind = Tile(
-        cut.dtype, height, panels.vectors, cut.across, masked, asks, cut.follows(panels), cut.far(panels)
+        cut.dtype,
+        height,
+        panels.vectors,
+        cut.across,
+        masked,
+        asks,
+        cut.follows(panels),
+        cut.far(panels),
+        cut.onward,
     )
     sums = Sums(height, panels.columns, cut.spill, cut.turned)
     fetch = ""

@@ -1,6 +1,29 @@
-"""How wide tiles of few rows are: as many vectors as keep the processor busy, in panels of about one width."""
+"""Panels, and how wide those of few rows are: as many vectors as keep the processor busy, all of about one width."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Panels:
+    """Panels of one width, side by side: panels `first` to `stop`, from column `start` on.
+
+    ``columns`` of a panel's ``vectors`` · lanes exist. In place, B is read where it lies.
+    """
+
+    vectors: int
+    columns: int
+    width: int
+    first: int
+    stop: int
+    start: int
+    in_place: bool
+
+    @property
+    def ragged(self) -> bool:
+        """Whether the last vector has lanes beyond the matrix."""
+        return self.columns < self.width
 
 
 def width(rows: int, count: int, registers: int) -> int:
