@@ -96,8 +96,13 @@ def prepared(network: Network) -> Repeating:
 def held(run: Repeating) -> int:
     """Bytes of all that a training has: the data, what goes on, the mini-batch, all that is temporary."""
     carried = [*run.carried.now, *run.carried.following(run.step.swapped)]
-    arrays = {id(a): a.nbytes for a in [*carried, *run.constants]}
+    arrays = {id(a): _extent(a) for a in [*carried, *run.constants]}
     return data_bytes(run) + sum(arrays.values()) + run.beside + run.step.extent.bytes(THREADS)
+
+
+def _extent(array: np.ndarray[Any, Any]) -> int:
+    """Bytes of an array and of what room there is between its rows."""
+    return array.shape[0] * array.strides[0] if array.ndim else array.nbytes
 
 
 def data_bytes(run: Repeating) -> int:
