@@ -87,6 +87,7 @@ class _Units:
         self.target, self.units = target, units
         self.pitches = dict(pitches)  # 0 where all units are the same array
         self.axes: list[int] = []
+        self.mixed: set[Buffer] = set()  # of which units share elements
 
     def joins(self, kernel: Kernel, reads: set[Buffer], writes: set[Buffer], touched: Touched) -> bool:
         """Whether a kernel goes along; if so it is counted in."""
@@ -99,9 +100,9 @@ class _Units:
             pitches = {**self.pitches}
             known = any(pitches.get(access.buffer) for access, _ in walked)
             fits = all(pitches.setdefault(access.buffer, pitch) == pitch for access, pitch in walked)
-            apart = all(_apart(a.layout, pitch, self.units) for a, pitch in walked if a.buffer in written)
-            if known and fits and apart:
-                self.pitches = pitches
+            mixed = {a.buffer for a, pitch in walked if not _apart(a.layout, pitch, self.units)}
+            if known and fits and written.isdisjoint(self.mixed | mixed):
+                self.pitches, self.mixed = pitches, self.mixed | mixed
                 self.axes.append(axis)
                 return True
         return False
