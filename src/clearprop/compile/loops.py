@@ -18,8 +18,9 @@ from .vocabulary import chained, compute, convert, refused
 FEW = 4  # vectors that are written one after the other instead of in a loop
 ABREAST = 4  # vectors that long functions compute as one, so that none waits for its own last instruction
 
-DISTANT = 2**20  # bytes of an array, at least, whose memory long functions ask for
+DISTANT, FAR = 2**20, 2**25  # bytes of an array, at least, beyond the second cache, and beyond all
 AHEAD, LINE = 2**12, 64  # bytes of a page, and of a cache line
+MANY = 4  # arrays, at least, of which half a page ahead is enough
 BYTE = np.dtype(np.uint8)
 
 Addresses = Callable[[Access], Value]
@@ -318,11 +319,16 @@ class _Emitter:
         return compute(self.f, self.target, node.function, args, dtypes, node.dtype, node.params)
 
     def _ask(self, access: Access, place: Value, lanes: int, write: bool = False) -> None:
-        """Let a long function ask for memory a page ahead: what a processor asks for by itself ends with a page."""
-        long, size = lanes > self.lanes, lanes * access.buffer.type.dtype.itemsize
-        if long and self.inner.strides[self._index(access)] == 1 and access.buffer.bytes >= DISTANT:
-            for line in range(AHEAD, AHEAD + size, LINE):
-                self.f.prefetch(self.f.at(place, line, BYTE), write)
+        """Ask for memory a page ahead, if a function is long, or no cache has arrays and several are written.
+
+        What a processor asks for by itself ends with a page, and is late where it has much else to do.
+        """
+        far = access.buffer.bytes >= FAR
+        busy = lanes > self.lanes or (far and len(self.loop.stores) > 1)
+        ahead = AHEAD // 2 if far and len(accesses(self.loop)) >= MANY else AHEAD
+        if busy and self.inner.strides[self._index(access)] == 1 and access.buffer.bytes >= DISTANT:
+            for line in range(0, lanes * access.buffer.type.dtype.itemsize, LINE):
+                self.f.prefetch(self.f.at(place, ahead + line, BYTE), write)
 
     def _refuse(self, node: Apply, args: list[Value], dtypes: list[np.dtype[Any]]) -> None:
         """Write that the loop has failed if an operand is one that the function refuses."""
