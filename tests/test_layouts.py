@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import clearprop as cp
+from clearprop.compile import memory
 from clearprop.compile.layouts import apart, in_lines
 from clearprop.compile.memory import closed_up, empty
 from clearprop.core.tree import leaves
@@ -68,3 +69,25 @@ def test_a_trained_model_is_as_the_one_given(widths: tuple[int, ...]) -> None:
         for leaf in trained:
             assert (leaf.flags.c_contiguous, leaf.shape, leaf.dtype) == (True, given.shape, given.dtype)
             np.testing.assert_allclose(leaf, trained[1], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("batch", [1, 4, 30])
+def test_the_room_between_rows_stays_zero(batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rooms = []
+
+    def noted(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        if not array.flags.c_contiguous:
+            shape = (len(array) - 1, array.strides[0] // array.itemsize)
+            rooms.append(
+                np.lib.stride_tricks.as_strided(array, shape, array.strides)[:, array.shape[1] :].copy()
+            )
+        return closed_up(array)
+
+    monkeypatch.setattr(memory, "closed_up", noted)
+    x, y = np.random.default_rng(0).standard_normal((60, 90), np.float32), np.arange(60) % 90
+    model = cp.nn.MLP(90, (100, 90), 90, rng=0)
+    cp.fit(
+        model, (x, y), loss=cp.losses.cross_entropy, optimizer=cp.optim.Adam(1e-2), batch_size=batch, epochs=2
+    )
+    assert len(rooms) == 3
+    assert not any(room.any() for room in rooms)
