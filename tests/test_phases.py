@@ -12,11 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import clearprop as cp
-from clearprop.compile import abreast, phases, rowwise, units
+from clearprop.compile import abreast, gradients, phases, rowwise, units
 from clearprop.compile.grouping import changed, grouped
-from clearprop.compile.kernels import Abreast, Buffer, Kernel, Parted
+from clearprop.compile.kernels import Buffer, Kernel
 from clearprop.compile.program import Program
 from clearprop.compile.repeat import Repeat
+from clearprop.compile.several import Abreast, Parted
 from clearprop.compile.target import TARGETS
 from clearprop.core.trace import trace
 from clearprop.core.tree import leaves
@@ -40,11 +41,13 @@ def always(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLEARPROP_CACHE", "off")
     for module, name in (
         (rowwise, "WORTH"), (rowwise, "PART"), (phases, "WORTH_OWNING"), (phases, "BESIDE"), (abreast, "WORTH_OWNING"),
-        (units, "WORTH"), (units, "PAYING"),
+        (units, "WORTH"), (units, "PAYING"), (gradients, "PAYING"),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, 1e-6)
     for module, name in ((rowwise, "SHORTEST"), (rowwise, "FULL"), (units, "SHORTEST")):
         monkeypatch.setattr(module, name, 1)
+    monkeypatch.setattr(rowwise, "GAIN", 2**40)
+    monkeypatch.setattr(gradients.Halves, "pay", lambda *_: True)
     monkeypatch.setattr(units, "TALLEST", 2**40)
     monkeypatch.setattr(phases, "MORE", 2**40)
 
@@ -73,10 +76,13 @@ def same_for_all_threads(function: Callable[..., Any], *args: Array) -> list[Arr
 # ---- training
 
 ROWS, UNITS = ("rows", 2), ("units", 2)
+CLIPPED = cp.optim.SGD(0.1, clip_norm=1.0)
 TRAININGS: list[tuple[tuple[int, ...], int, Any, Any, list[tuple[str, int]], bool]] = [
     # what goes together and in how many parts, whether updates are abreast
-    ((34, 57, 21, 112), 37, ADAM, CE, [ROWS], True),
-    ((20, 64, 64, 1), 256, ADAM, MSE, [("rows", 4)], True),
+    ((34, 57, 21, 112), 37, ADAM, CE, [ROWS], False),  # gradients too
+    ((20, 64, 64, 1), 256, ADAM, MSE, [("rows", 4)], False),
+    ((308, 9, 15), 39, CLIPPED, CE, [ROWS], False),  # narrow ones, which updates read later
+    ((30, 90, 90, 40), 30, ADAM, CE, [ROWS], True),  # too many weights for that
     ((63, 144, 60, 10), 14, ADAM, CE, [UNITS] * 4, False),  # two layers, forward and back
     ((40, 600, 10), 16, ADAM, CE, [UNITS] * 2, False),  # two layers by the units between them
     ((300, 60, 10), 12, MOMENTUM, CE, [UNITS] * 2, False),
@@ -141,6 +147,12 @@ def crossed_rows(x: Any, w: Any, v: Any) -> Any:
     return h[::-1] + h, h.T @ h, h @ h.T, h - h.mean(axis=0)
 
 
+def narrow_sums(x: Any, w: Any, v: Any) -> Any:
+    h = np.tanh(x @ w)
+    kept, only, twice = h.T @ (h @ v), h.T @ np.tanh(h @ v), h.T @ np.exp(h @ v)
+    return kept, v - kept, v * only, v - twice, v * twice.sum()
+
+
 def flat(x: Any, w: Any, v: Any) -> Any:
     h = x @ w
     later = np.concatenate([h, h * 2], axis=0)[1 : len(h) + 1]  # row by row, but of other parts
@@ -155,7 +167,7 @@ def flat(x: Any, w: Any, v: Any) -> Any:
 
 @pytest.mark.usefixtures("always")
 @pytest.mark.parametrize("rows", [2, 7, 16, 33, 150])
-@pytest.mark.parametrize("function", [shared_rows, kept_rows, crossed_rows, flat])
+@pytest.mark.parametrize("function", [shared_rows, kept_rows, crossed_rows, narrow_sums, flat])
 def test_functions_equal_numpys(function: Callable[..., Any], rows: int) -> None:
     args = (normal(rows, 20) / 4, normal(20, 30) / 4, normal(30, 5))
     for found, wanted in zip(same_for_all_threads(function, *args), function(*args), strict=True):
@@ -173,7 +185,7 @@ def test_a_sum_down_the_rows_may_be_as_long_as_there_are_rows() -> None:
 
 
 def test_a_function_that_goes_row_by_row_is_one_kernel() -> None:
-    x, w, v = normal(200, 40), normal(40, 100), normal(100, 100)
+    x, w, v = normal(60, 40), normal(40, 100), normal(100, 100)
     kernels = groups(lambda x, w, v: [np.tanh(np.tanh(x @ w) @ v)], x, w, v)
     assert [type(k) for k in kernels] == [Parted]
     assert not any(

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from ..core.lowering import Layout
 from .cutting import WORTH_OWNING, kernel_time
 from .frame import NUMBER, STATUS, WHO, Alone, Emit, Frame, Memory, Places, chunk_function, own_table
-from .kernels import Abreast, Access, Buffer, Contraction, Kernel
+from .kernels import Access, Buffer, Contraction, Kernel
 from .memory import aligned
 from .owning import updates
+from .several import Abreast
 from .target import Target
 from .text import Function, Value
 

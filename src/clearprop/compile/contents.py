@@ -9,7 +9,8 @@ from typing import Any
 
 from ..core.graph import Eqn
 from ..core.lowering import Contract, Gather, Place, Scan, Scatter, View
-from .kernels import Access, Apply, Buffer, Folded, Kernel, Loop, Parted, Several, Special, Store, Strips
+from .kernels import Access, Apply, Buffer, Folded, Kernel, Loop, Special, Store, Strips
+from .several import Parted, Several
 
 FREE = {"identity", "positive", "stop_gradient", "convert"}  # functions that compute nothing
 

@@ -9,9 +9,10 @@ from .abreast import emit_abreast
 from .arriving import Arriving
 from .cut_loops import emit_cut_loop, emit_cut_strips
 from .frame import Frame, Memory
-from .kernels import Abreast, Buffer, Contraction, Kernel, Loop, Parted, Special, Strips
+from .kernels import Buffer, Contraction, Kernel, Loop, Special, Strips
 from .parted import emit_parted
 from .products import emit_product
+from .several import Abreast, Parted
 from .specials import emit_special, scratch_bytes
 from .target import Target
 

@@ -35,7 +35,7 @@ def _fuse(order: list[Kernel], product: Contraction) -> None:
     start, result = order.index(product), product.output.buffer
     readers = [i for i in range(start + 1, len(order)) if result in order[i].reads()]
     loop = order[readers[0]] if readers else None
-    source = _sums(loop, product) if isinstance(loop, Loop) else None
+    source = sums_read(loop, product) if isinstance(loop, Loop) else None
     if not isinstance(loop, Loop) or source is None:
         return
     if _updated(loop) and _in_the_way(order, start, product):
@@ -68,7 +68,7 @@ def _in_the_way(order: Sequence[Kernel], start: int, product: Contraction) -> bo
     )
 
 
-def _sums(loop: Loop, product: Contraction) -> Load | None:
+def sums_read(loop: Loop, product: Contraction) -> Load | None:
     """Return the node of a loop that stands for a product's sums, if all it reads of them is what it is at."""
     result = product.output
     loads = [n for n in loop.nodes if isinstance(n, Load) and n.access.buffer is result.buffer]

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from .kernels import Buffer, Kernel
 
-LONG = 25.0  # microseconds of a kernel that is shared out by itself, or more
 NEAR = 512 * 1024  # bytes that a group reads whole, or writes, at most: caches hold them
 
 

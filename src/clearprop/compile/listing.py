@@ -7,10 +7,11 @@ from pathlib import Path
 
 from ..core.graph import Location, Var, names_of, print_equation
 from .contents import accesses, brings, contents, kind, shapes
-from .kernels import Access, Apply, Buffer, Kernel, Parted, Several
-from .memory import lifetimes
+from .kernels import Access, Apply, Buffer, Kernel
+from .memory import lifetimes, plan
 from .program import Program
 from .repeat import Repeat
+from .several import Parted, Several
 
 
 def listing(program: Program, caller: Location | None = None) -> str:
@@ -220,7 +221,9 @@ def _single(kernels: Sequence[Kernel]) -> Iterator[tuple[str, Kernel]]:
 def _together(group: Several) -> str:
     """Say what kernels are one."""
     if isinstance(group, Parted):
-        return f"{group.length:,} {group.what} in {group.parts} parts, each through all of these"
+        text = f"{group.length:,} {group.what} in {group.parts} parts, each through all of these"
+        own = max(plan(group.kernels, group.own_bytes())[1])
+        return f"{text}, with {own:,} bytes for {_count(len(group.inner), 'array')} of its own" if own else text
     return "these, of which none waits for another"
 
 

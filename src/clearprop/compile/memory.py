@@ -5,7 +5,7 @@ A loop may write a result over what it reads for the last time, if it reads each
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +13,11 @@ import numpy as np
 
 from ..core.lowering import Layout, contiguous
 from ..core.types import Type
-from .kernels import Buffer, Kernel
+from .kernels import Buffer, Contraction, Kernel
+from .several import Parted
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector
+COPIED = 16  # rows of a product, or more, for which a matrix is copied turned
 WORTH = 2**17  # bytes of an array, or more, for whose place kernels change their order
 
 
@@ -99,20 +101,25 @@ def lifetimes(kernels: Sequence[Kernel]) -> dict[Buffer, tuple[int, int]]:
     return lives
 
 
-def plan(kernels: Sequence[Kernel]) -> tuple[dict[Buffer, int], list[int]]:
+def plan(
+    kernels: Sequence[Kernel], sizes: Mapping[Buffer, int] | None = None
+) -> tuple[dict[Buffer, int], list[int]]:
     """Return the place of each temporary buffer in bytes, and for each kernel where no buffer is any more.
+
+    If ``sizes`` are given, only these buffers are placed, of which so many bytes are needed.
 
     The largest are placed first, each at the lowest place where it meets no buffer that lives at the same time;
     what is written over another one lives with it.
     """
-    lives = lifetimes(kernels)
+    lives = {b: life for b, life in lifetimes(kernels).items() if sizes is None or b in sizes}
+    needed = {b: b.bytes for b in lives} if sizes is None else sizes
     placed: list[tuple[int, int, Buffer]] = []
     offsets: dict[Buffer, int] = {}
     over = _written_over(kernels, lives)
     for buffer, first in over.items():
         lives[first] = (lives[first][0], max(lives[first][1], lives[buffer][1]))
-    for buffer in sorted((b for b in lives if b not in over), key=lambda b: (-b.bytes, lives[b][0])):
-        size, start = aligned(buffer.bytes), 0
+    for buffer in sorted((b for b in lives if b not in over), key=lambda b: (-needed[b], lives[b][0])):
+        size, start = aligned(needed[buffer]), 0
         for low, high, other in placed:  # in order of place
             if lives[other][0] > lives[buffer][1] or lives[other][1] < lives[buffer][0]:
                 continue
@@ -131,8 +138,19 @@ def plan(kernels: Sequence[Kernel]) -> tuple[dict[Buffer, int], list[int]]:
 
 
 def room(kernels: Sequence[Kernel]) -> int:
-    """Return how many bytes the temporary buffers of kernels need."""
-    return max(plan(kernels)[1], default=0)
+    """Return how many bytes the temporary buffers of kernels need; groups of rows also what two threads have."""
+    tops = plan(kernels)[1]
+    return max((top + 2 * _own(kernel) for top, kernel in zip(tops, kernels, strict=True)), default=0)
+
+
+def _own(kernel: Kernel) -> int:
+    """Return how many bytes parts of rows need: for inner buffers, and for a copy of the largest matrix turned."""
+    if not isinstance(kernel, Parted) or kernel.what != "rows":
+        return 0
+    right = [k.inputs[1] for k in kernel.kernels if isinstance(k, Contraction)]
+    many = max(kernel.sizes()) >= COPIED
+    turned = [access.buffer.bytes for access in right if many and access.layout.strides[-1] != 1]
+    return max(plan(kernel.kernels, kernel.own_bytes())[1]) + max(turned, default=0)
 
 
 def _written_over(kernels: Sequence[Kernel], lives: dict[Buffer, tuple[int, int]]) -> dict[Buffer, Buffer]:

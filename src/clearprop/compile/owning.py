@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 
 from .cutting import SHALLOW, WORTH, WORTH_OWNING, loop_time, outer_cut, product_time, sum_cut
-from .kernels import Abreast, Buffer, Contraction, Kernel
+from .kernels import Buffer, Contraction, Kernel
 from .outer import suits
+from .several import Abreast
 from .target import Target
 
 

@@ -15,9 +15,10 @@ import numpy as np
 from ..core.lowering import Layout
 from .arriving import Arriving
 from .frame import NUMBER, STATUS, TABLE, WHO, Alone, Emit, Frame, Memory, chunk_function, own_table
-from .kernels import AXIS, FAILED, FOUND, Access, Buffer, Parted, may_fail
-from .memory import ALIGNMENT, aligned
+from .kernels import AXIS, FAILED, FOUND, Access, Buffer, may_fail
+from .memory import ALIGNMENT, aligned, plan
 from .of_part import of_part
+from .several import Parted
 from .text import Function, Value
 
 I64 = np.dtype(np.int64)
@@ -25,7 +26,9 @@ I64 = np.dtype(np.int64)
 
 def emit_parted(frame: Frame, group: Parted, name: str, emit: Emit, rows: Arriving | None = None) -> Memory:
     """Write the kernels into a function, and beside it what the function calls; each part may copy rows that arrive."""
-    f, buffers = frame.f, list(dict.fromkeys([*group.reads(), *group.writes()]))
+    f, buffers = frame.f, list(dict.fromkeys([*group.reads(), *group.writes(), *group.inner]))
+    offsets, tops = plan(group.kernels, group.own_bytes())
+    top = max(tops)
     own, called = 0, dict[int, list[str]]()
     for size in sorted(group.sizes()):
         called[size] = []
@@ -38,7 +41,7 @@ def emit_parted(frame: Frame, group: Parted, name: str, emit: Emit, rows: Arrivi
             )
             part.finish()
             called[size].append(part.name)
-            own = max(own, aligned(memory.shared + memory.own))
+            own = max(own, top + aligned(memory.shared + memory.own))
     statuses = group.parts * ALIGNMENT if any(map(may_fail, group.kernels)) else 0
     chunk = chunk_function(f.module, f"{name}_chunk")
     first, last = (_start(chunk, group, n) for n in (NUMBER, chunk.integer("add", NUMBER, 1)))
@@ -46,8 +49,12 @@ def emit_parted(frame: Frame, group: Parted, name: str, emit: Emit, rows: Arrivi
     if rows and group.what == "rows":
         rows.part(inside, first, last)
     status = _status(inside) if statuses else inside.slot(STATUS)
-    scratch = inside.scratch(chunk.integer("add", chunk.integer("mul", WHO, own), statuses))
-    table = own_table(inside, status, scratch, {b: _address(inside, group, b, first) for b in buffers})
+    mine = chunk.integer("add", chunk.integer("mul", WHO, own), statuses)
+    places = {b: _address(inside, group, b, first) for b in buffers if b not in offsets}
+    places |= {b: inside.scratch(chunk.integer("add", mine, offset)) for b, offset in offsets.items()}
+    table = own_table(
+        inside, status, inside.scratch(chunk.integer("add", mine, top)), {b: places[b] for b in buffers}
+    )
     count = chunk.integer("sub", last, first)
 
     def run(size: int) -> None:

@@ -10,32 +10,67 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from .cutting import WORTH_OWNING, kernel_time, sum_cut
-from .grouping import LONG, NEAR, Touched, grouped
-from .kernels import Abreast, Buffer, Contraction, Kernel, Loop, Parted, may_fail
+from .grouping import NEAR, Touched, grouped
+from .kernels import Buffer, Contraction, Kernel, Loop, may_fail
 from .memory import room
 from .owning import owned_rows, updates
 from .rowwise import row_by_row
 from .schedule import Schedule
+from .several import Abreast, Parted
 from .strips import counting
 from .target import Target
 from .units import unit_by_unit
 
-MORE = 96 * 1024  # bytes by which temporary arrays may grow: what is computed later is needed longer
+MORE = 64 * 1024  # bytes by which temporary arrays may grow: what is computed later is needed longer,
+SHARE = 0.3  # or this much of them and of what is given
+LONG = 25.0  # microseconds of an update that is shared out by itself, or more
 BESIDE = 0.5  # microseconds, at least, that there are to do beside the longest
 
 
 def shared_out(target: Target, made: Schedule) -> Schedule:
     """Return a schedule with those kernels together that are shared out together, if arrays then have room."""
-    for kernels in (unit_by_unit(target, made.kernels), made.kernels):
-        order = row_by_row(target, kernels, counting(made.constants), _kept(target, kernels))
-        groups = [kernel for kernel in order if isinstance(kernel, Parted)]
-        shared = {b for group in groups for b in group.reads()} | owned_rows(target, order)
-        order = _abreast(target, order, shared)
-        if room(order) <= room(made.kernels) + MORE:
-            partial = {parts: whole for group in groups for whole, parts in group.partial.items()}
-            held = {parts: made.holds[whole] for parts, whole in partial.items() if whole in made.holds}
-            return replace(made, kernels=tuple(order), holds={**made.holds, **held})
-    return made
+    order = _parted(target, made)
+    groups = [kernel for kernel in order if isinstance(kernel, Parted)]
+    shared = {b for group in groups for b in group.reads()} | owned_rows(target, order)
+    together = _abreast(target, order, shared)
+    if room(together) <= max(room(order), room(made.kernels) + MORE):
+        order = together
+    partial = {parts: whole for group in groups for whole, parts in group.partial.items()}
+    held = {parts: made.holds[whole] for parts, whole in partial.items() if whole in made.holds}
+    return replace(made, kernels=tuple(order), holds={**made.holds, **held})
+
+
+def _parted(target: Target, made: Schedule) -> list[Kernel]:
+    """Bring together what goes through the same units or rows."""
+    before, numbers = room(made.kernels), counting(made.constants)
+    larger = before + max(MORE, SHARE * (before + sum(buffer.bytes for buffer in made.inputs)))
+    by_units = unit_by_unit(target, made.kernels)
+    tries = [(by_units, True, before + MORE), (by_units, False, before + MORE)] if by_units else []
+    for kernels, gradients, most in (
+        *tries,
+        (made.kernels, True, larger),
+        (made.kernels, False, before + MORE),
+    ):
+        order = _apart(row_by_row(target, kernels, numbers, _kept(target, kernels), gradients))
+        if room(order) <= most:
+            return order
+    return list(made.kernels)
+
+
+def _apart(kernels: Sequence[Kernel]) -> list[Kernel]:
+    """Return the kernels, groups of rows with what only they read as their own."""
+    readers = Counter(buffer for kernel in kernels for buffer in {*kernel.reads()})
+
+    def inner(group: Parted) -> list[Buffer]:
+        written = dict.fromkeys(b for b in group.writes() if b.home == "work" and b in group.pitches)
+        return [b for b in written if not readers[b]]
+
+    return [
+        replace(kernel, inner=inner(kernel))
+        if isinstance(kernel, Parted) and kernel.what == "rows"
+        else kernel
+        for kernel in kernels
+    ]
 
 
 def _kept(target: Target, kernels: Sequence[Kernel]) -> set[Buffer]:

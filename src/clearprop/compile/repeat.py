@@ -20,12 +20,13 @@ from ..core.types import type_of
 from .frame import STATUS, Frame, Memory
 from .given import require_fitting, rows_fitted
 from .in_place import in_place
-from .kernels import Buffer, Contraction, Kernel, Parted
+from .kernels import Buffer, Contraction, Kernel
 from .layouts import in_lines
 from .memory import aligned, block, empty, lifetimes, parts
 from .module import Module
 from .program import Program
 from .rows import Rows, description
+from .several import Parted
 from .target import Target
 from .text import Function, Value
 

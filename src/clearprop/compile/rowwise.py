@@ -7,42 +7,84 @@ down the rows is folded in each part, and the parts then by kernels of their own
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 
 from ..core.lowering import Gather, Layout, contiguous
 from ..core.types import Type
 from .cutting import kernel_time
-from .grouping import LONG, NEAR, Touched, changed, grouped
-from .kernels import Access, Buffer, Contraction, Folded, Kernel, Load, Loop, Parted, Special, Strips
+from .gain import by_rows, one_by_one
+from .gradients import Halves
+from .grouping import NEAR, Touched, changed, grouped
+from .kernels import SUMS, Access, Buffer, Contraction, Folded, Kernel, Load, Loop, Special, Strips
 from .nest import accesses
+from .several import Parted
 from .target import Target
 
 SHORTEST = 4  # rows of a part, at least,
-FULL = 8  # or of one of more than two: each part copies the weights that it reads turned
+FULL = 64  # or of one of more than two: each part copies the weights that it reads turned
 WORTH = 2.5  # microseconds of all kernels, at least
+LONG = 60.0  # of one of them, at most
+GAIN = 0.95  # of the time without, at most
 PART = 12.0  # microseconds of a part, about
 MOST = 8  # parts
 
 
 def row_by_row(
-    target: Target, kernels: Sequence[Kernel], counting: Collection[Buffer], kept: Collection[Buffer]
+    target: Target,
+    kernels: Sequence[Kernel],
+    counting: Collection[Buffer],
+    kept: Collection[Buffer],
+    gradients: bool,
 ) -> list[Kernel]:
-    """Bring together what goes row by row; arrays ``counting`` are 0, 1, 2 ..., ``kept`` stay with their threads."""
+    """Bring together what goes row by row, gradients too if asked for.
+
+    Arrays ``counting`` are 0, 1, 2 ..., those ``kept`` stay with their threads.
+    """
     done: list[Kernel] = []
     rest, tried = list(kernels), set[int]()
     while rest:
         rows = _rows(rest[0])
         if rows >= 2 * SHORTEST and rows not in tried:
-            group = _Rows(target, rows, counting, kept)
-            before, inside, after = grouped(rest, group.joins)
-            if group.worth(inside):
-                made = group.made(inside)
+            begin = partial(_Rows, target, rows, counting, kept)
+            found = (gradients and _with_gradients(begin, rest)) or _together(begin, rest)
+            if found:
+                before, made, after = found
                 done += [*before, made, *_finishing(made)]
                 rest = after
                 continue
             tried.add(rows)
         done.append(rest.pop(0))
     return done
+
+
+Found = tuple[list[Kernel], Parted, list[Kernel]] | None
+"""What runs before a group, the group as one kernel, and what runs after it; None if it is not worth it."""
+
+
+def _together(begin: Callable[[], _Rows], kernels: Sequence[Kernel]) -> Found:
+    group = begin()
+    before, inside, after = grouped(kernels, group.joins)
+    if group.worth(inside) and by_rows(group.target, inside) < GAIN * one_by_one(group.target, inside):
+        return before, group.made(inside, group.parts(inside)), after
+    return None
+
+
+def _with_gradients(begin: Callable[[Collection[Kernel]], _Rows], kernels: Sequence[Kernel]) -> Found:
+    """Bring together what goes row by row, and the sums over the rows of gradients."""
+    halves = Halves(kernels, begin(()).rows)
+    while halves.of:
+        group = begin(halves.sums)
+        before, inside, after = grouped(halves.apart(kernels), group.joins)
+        if halves.left(inside):
+            continue
+        parts = group.parts(inside)
+        if not group.worth(inside) or not halves.pay(group.target, inside, parts):
+            return None
+        written, rest, sums = halves.parted(inside, after, parts)
+        return before, group.made(written, parts, sums), rest
+    return None
 
 
 def _rows(kernel: Kernel) -> int:
@@ -62,20 +104,32 @@ class _Rows:
     """Kernels over so many rows, and how far apart rows are in what they read and write."""
 
     def __init__(
-        self, target: Target, rows: int, counting: Collection[Buffer], kept: Collection[Buffer]
+        self,
+        target: Target,
+        rows: int,
+        counting: Collection[Buffer],
+        kept: Collection[Buffer],
+        sums: Collection[Kernel] = (),
     ) -> None:
         self.target, self.rows, self.counting, self.kept = target, rows, counting, kept
+        self.sums = sums  # over the rows
+        self.summed = {buffer for kernel in sums for buffer in kernel.writes()}
         self.pitches: dict[Buffer, int] = {}  # 0 where all rows are the same array
         self.folded: dict[Buffer, Folded] = {}
 
     def joins(self, kernel: Kernel, reads: set[Buffer], writes: set[Buffer], touched: Touched) -> bool:
         """Whether a kernel goes along; if so it is counted in."""
-        if _rows(kernel) != self.rows or changed(kernel) or kernel_time(self.target, kernel) >= LONG:
+        along = kernel in self.sums or (_rows(kernel) == self.rows and not changed(kernel))
+        if not along or kernel_time(self.target, kernel) >= LONG:
             return False
         if isinstance(kernel, Contraction) and kernel.inputs[1].buffer in self.kept:
             return False
         folded = {f.access.buffer: f for f in _folds(kernel) if 0 in f.axes}
-        if not touched.read.isdisjoint(writes) or self.folded.keys() & (reads | writes):
+        if (
+            not touched.read.isdisjoint(writes)
+            or self.folded.keys() & (reads | writes)
+            or self.summed & reads
+        ):
             return False
         pitches = dict(self.pitches)
         for access, pitch in self._walked(kernel):
@@ -99,6 +153,10 @@ class _Rows:
                 yield access, access.layout.strides[0]
         elif isinstance(kernel, Contraction):
             a, b = kernel.inputs
+            if kernel in self.sums:
+                turned = replace(a, layout=a.layout.permuted((1, 0)))
+                yield from ((each, each.layout.strides[0]) for each in (turned, b))
+                return
             yield from ((a, a.layout.strides[0]), (b, 0))
             if kernel.loop is None:
                 yield kernel.output, kernel.output.layout.strides[0]
@@ -118,22 +176,26 @@ class _Rows:
         return first.buffer in self.counting and table.layout.shape[0] == self.rows
 
     def worth(self, kernels: Sequence[Kernel]) -> bool:
-        """Whether it is worth it to share them out together."""
-        time = sum(kernel_time(self.target, kernel) for kernel in kernels)
+        """Whether there is enough to share out, and what parts read whole is near."""
         read = sum(b.bytes for b, pitch in self.pitches.items() if not pitch)
-        written = {b for kernel in kernels for b in kernel.writes()}
-        return len(kernels) > 1 and time >= WORTH and max(read, sum(b.bytes for b in written)) <= NEAR
-
-    def made(self, kernels: list[Kernel]) -> Parted:
-        """Return them as one kernel."""
         time = sum(kernel_time(self.target, kernel) for kernel in kernels)
-        parts = 2 * max(min(math.ceil(time / (2 * PART)), MOST // 2, self.rows // (2 * FULL)), 1)
-        partial = {
+        return len(kernels) > 1 and time >= WORTH and read <= NEAR
+
+    def parts(self, kernels: Sequence[Kernel]) -> int:
+        """Return in how many parts kernels should be."""
+        time = sum(kernel_time(self.target, kernel) for kernel in kernels)
+        return 2 * max(min(math.ceil(time / (2 * PART)), MOST // 2, self.rows // (2 * FULL)), 1)
+
+    def made(self, kernels: list[Kernel], parts: int, sums: Collection[Buffer] = frozenset()) -> Parted:
+        """Return kernels as one, sums in parts."""
+        parted = {
             buffer: Buffer(Type((parts, *_result(fold)), buffer.type.dtype))
             for buffer, fold in self.folded.items()
         }
+        parted |= {buffer: buffer for buffer in sums}
+        axes = [0 if set(sums).isdisjoint(kernel.writes()) else SUMS for kernel in kernels]
         moving = {b: pitch for b, pitch in self.pitches.items() if pitch}
-        return Parted(kernels, "rows", self.rows, parts, 1, [0] * len(kernels), moving, partial)
+        return Parted(kernels, "rows", self.rows, parts, 1, axes, moving, parted)
 
 
 def _apart(layout: Layout) -> bool:
@@ -158,7 +220,7 @@ def _result(fold: Folded) -> tuple[int, ...]:
 def _finishing(group: Parted) -> list[Kernel]:
     """Return what folds the parts of what is folded down the rows."""
     folds = {fold.access.buffer: fold for kernel in group.kernels for fold in _folds(kernel)}
-    return [_finished(folds[whole], parts) for whole, parts in group.partial.items()]
+    return [_finished(folds[whole], parts) for whole, parts in group.partial.items() if whole in folds]
 
 
 def _finished(fold: Folded, parts: Buffer) -> Loop:

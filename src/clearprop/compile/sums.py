@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from .kernels import Access, Apply, Contraction, Load, Loop, Node, Store
+from ..core.lowering import contiguous
+from ..core.types import Type
+from .kernels import Access, Apply, Buffer, Contraction, Load, Loop, Node, Store
+
+
+def in_parts(kernel: Contraction, parts: int) -> tuple[Contraction, Loop, Buffer]:
+    """Return a product that gives its sums for a part of its terms, what adds them up, and where they are."""
+    shape, dtype = kernel.output.layout.shape, kernel.output.buffer.type.dtype
+    size = math.prod(shape)
+    sums = Buffer(Type((parts, *shape), dtype))
+    each = [Access(sums, replace(contiguous(shape), offset=size * n)) for n in range(parts)]
+    return replace(kernel, output=each[0], loop=None, sums=None), added_up(kernel, each), sums
 
 
 def added_up(kernel: Contraction, parts: Sequence[Access]) -> Loop:

@@ -12,15 +12,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 
-from ..core.lowering import Layout, contiguous
-from ..core.types import Type
+from ..core.lowering import Layout
 from .cutting import kernel_time
 from .grouping import Touched, changed, grouped
-from .kernels import SUMS, Access, Buffer, Contraction, Kernel, Loop, Parted, may_fail
+from .kernels import SUMS, Access, Buffer, Contraction, Kernel, Loop, may_fail
 from .nest import accesses
-from .sums import added_up
+from .several import Parted
+from .sums import in_parts
 from .target import Target
 
 SHORTEST, TALLEST = 4, 64  # rows of a mini-batch
@@ -34,14 +33,14 @@ MOST = 8  # parts
 
 
 def unit_by_unit(target: Target, kernels: Sequence[Kernel]) -> list[Kernel]:
-    """Bring together what goes through the same units."""
+    """Bring together what goes through the same units; nothing if that pays for none."""
     order = list(kernels)
     layers = {k.inputs[1].buffer: k for k in kernels if isinstance(k, Contraction) and _layer(k)}
     for layer in layers.values():
         for columns in (True, False):
             if layer in order:
                 order = _together(target, order, layer, columns, () if columns else layers) or order
-    return order
+    return order if any(isinstance(kernel, Parted) for kernel in order) else []
 
 
 def _layer(kernel: Contraction) -> bool:
@@ -114,22 +113,13 @@ class _Units:
         for kernel, axis in zip(kernels, self.axes, strict=True):
             if axis == SUMS:
                 assert isinstance(kernel, Contraction)
-                kernel, loop, sums = _in_parts(kernel, parts)
+                kernel, loop, sums = in_parts(kernel, parts)
                 partial[sums] = sums
                 after.append(loop)
             inside.append(kernel)
         moving = {b: pitch for b, pitch in self.pitches.items() if pitch}
         grain = GRAIN // itemsize
         return Parted(inside, "units", self.units, parts, grain, self.axes, moving, partial), after
-
-
-def _in_parts(kernel: Contraction, parts: int) -> tuple[Contraction, Loop, Buffer]:
-    """Return a product that gives its sums for a part of its terms, what adds them up, and where they are."""
-    shape, dtype = kernel.output.layout.shape, kernel.output.buffer.type.dtype
-    size = math.prod(shape)
-    sums = Buffer(Type((parts, *shape), dtype))
-    each = [Access(sums, replace(contiguous(shape), offset=size * n)) for n in range(parts)]
-    return replace(kernel, output=each[0], loop=None, sums=None), added_up(kernel, each), sums
 
 
 def _ways(kernel: Loop | Contraction, units: int) -> Iterator[tuple[int, list[tuple[Access, int]]]]:
