@@ -223,7 +223,9 @@ def _together(group: Several) -> str:
     if isinstance(group, Parted):
         text = f"{group.length:,} {group.what} in {group.parts} parts, each through all of these"
         own = max(plan(group.kernels, group.own_bytes())[1])
-        return f"{text}, with {own:,} bytes for {_count(len(group.inner), 'array')} of its own" if own else text
+        return text + (
+            f", with {own:,} bytes for {_count(len(group.inner), 'array')} of its own" if own else ""
+        )
     return "these, of which none waits for another"
 
 
