@@ -71,8 +71,9 @@ def test_a_trained_model_is_as_the_one_given(widths: tuple[int, ...]) -> None:
             np.testing.assert_allclose(leaf, trained[1], rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.parametrize("hidden", [100, 250])  # less and more than a vector of room
 @pytest.mark.parametrize("batch", [1, 4, 30])
-def test_the_room_between_rows_stays_zero(batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_room_between_rows_stays_zero(batch: int, hidden: int, monkeypatch: pytest.MonkeyPatch) -> None:
     rooms = []
 
     def noted(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -85,7 +86,7 @@ def test_the_room_between_rows_stays_zero(batch: int, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(memory, "closed_up", noted)
     x, y = np.random.default_rng(0).standard_normal((60, 90), np.float32), np.arange(60) % 90
-    model = cp.nn.MLP(90, (100, 90), 90, rng=0)
+    model = cp.nn.MLP(90, (hidden, 90), 90, rng=0)
     cp.fit(
         model, (x, y), loss=cp.losses.cross_entropy, optimizer=cp.optim.Adam(1e-2), batch_size=batch, epochs=2
     )

@@ -245,8 +245,8 @@ class _Outer:
             f.store(f.load(place, dtype, width), f.at(to, j, dtype), dtype)
             return []
 
-        if self.n > self.across:
-            f.store(f.constant(0, value_type(dtype), self.lanes), f.at(to, self.n - self.lanes, dtype), dtype)
+        for end in range(self.n, self.across, -self.lanes):  # what is read of the room between rows
+            f.store(f.constant(0, value_type(dtype), self.lanes), f.at(to, end - self.lanes, dtype), dtype)
         f.loop(0, self.across // width * width, width, [], some)
         if self.across % width:
             some(self.across - width, [])

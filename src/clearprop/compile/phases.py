@@ -21,7 +21,7 @@ from .strips import counting
 from .target import Target
 from .units import unit_by_unit
 
-MORE = 64 * 1024  # bytes by which temporary arrays may grow: what is computed later is needed longer,
+MORE = 96 * 1024  # bytes by which temporary arrays may grow: what is computed later is needed longer,
 SHARE = 0.3  # or this much of them and of what is given
 LONG = 25.0  # microseconds of an update that is shared out by itself, or more
 BESIDE = 0.5  # microseconds, at least, that there are to do beside the longest
