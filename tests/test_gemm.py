@@ -25,6 +25,7 @@ ABLE = {"avx512": 3, "avx2": 2, "sse2": 1}
 HERE = [t for name, t in TARGETS.items() if ABLE.get(name, 9) <= ABLE.get(detect().name, 0)]
 DTYPES = [np.dtype(np.float32), np.dtype(np.float64)]
 PAGE = mmap.PAGESIZE
+ROOM = 16  # elements of which lines with room behind them are a multiple
 targets = pytest.mark.parametrize("target", HERE, ids=lambda t: t.name)
 dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=str)
 
@@ -41,9 +42,15 @@ class Fence:
         self.maps = []
 
     def array(self, shape, dtype, order, at_end=True):
-        """An array whose last element is the last before the fence, or whose first is the first behind one."""
+        """An array whose last element is the last before the fence, or whose first is the first behind one.
+
+        Behind rows (P) or columns (Q) there may be room, which is not zero here: no result may depend on it.
+        """
         rows, columns = shape
-        inner = {"C": shape, "F": (columns, rows), "S": (2 * rows - 1, 3 * columns - 2)}[order]
+        strided, wide, long = (2 * rows - 1, 3 * columns - 2), -(-columns // ROOM), -(-rows // ROOM)
+        inner = {
+            "C": shape, "F": shape[::-1], "S": strided, "P": (rows, wide * ROOM), "Q": (columns, long * ROOM),
+        }[order]  # fmt: skip
         needed = inner[0] * inner[1] * dtype.itemsize
         pages = -(-needed // PAGE)
         base = self.libc.mmap(None, (pages + 2) * PAGE, 3, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, 0)
@@ -52,7 +59,10 @@ class Fence:
         self.maps.append((base, (pages + 2) * PAGE))
         start = base + PAGE + (pages * PAGE - needed if at_end else 0)
         flat = np.frombuffer((ctypes.c_char * needed).from_address(start), dtype).reshape(inner)
-        return {"C": flat, "F": flat.T, "S": flat[::2, ::3]}[order]
+        if order in "PQ":
+            flat[...] = np.nan
+        kinds = {"C": flat, "F": flat.T, "S": flat[::2, ::3], "P": flat[:, :columns], "Q": flat.T[:rows]}
+        return kinds[order]
 
     def __enter__(self):
         return self
@@ -63,7 +73,9 @@ class Fence:
 
 
 def layout(x):
-    return Layout(*(s // x.itemsize for s in x.strides[-2:]))
+    strides, lengths = [s // x.itemsize for s in x.strides[-2:]], x.shape[-2:]
+    lines = [(strides[0], lengths[1])] * (strides[1] == 1) + [(strides[1], lengths[0])] * (strides[0] == 1)
+    return Layout(*strides, max((apart - length for apart, length in lines), default=0))
 
 
 def function(native, name, integers=0, pointers=5):
@@ -155,7 +167,7 @@ SHAPES = [
 
 @targets
 @dtypes
-@pytest.mark.parametrize("orders", ["CCC", "CFC", "FCC", "FFF", "CCF", "SCS", "CSC"])
+@pytest.mark.parametrize("orders", ["CCC", "CFC", "FCC", "FFF", "CCF", "SCS", "CSC", "PPP", "QPC", "CQP"])
 def test_products_equal_numpys(target, dtype, orders):
     often = orders in ("CCC", "CFC", "FCC") and dtype == DTYPES[0]
     for m, n, k in SHAPES[:: 1 if often else 3]:
@@ -171,7 +183,7 @@ def test_dot_products_of_few_rows(target, rows):
 
 
 sizes = st.integers(1, 67)
-places = st.tuples(*[st.sampled_from("CFS")] * 3)
+places = st.tuples(*[st.sampled_from("CFSPQ")] * 3)
 
 
 @targets
@@ -179,6 +191,15 @@ places = st.tuples(*[st.sampled_from("CFS")] * 3)
 @given(sizes, sizes, sizes, places, st.sampled_from(DTYPES), st.booleans())
 def test_any_size_and_strides(target, m, n, k, orders, dtype, at_end):
     run(target, dtype, m, n, k, orders, at_end)
+
+
+@targets
+@pytest.mark.parametrize(("n", "room", "copied"), [(16, 0, False), (15, 1, False), (15, 0, True)])
+def test_rows_with_room_behind_them_are_read_in_place(target, n, room, copied):
+    b = Layout(16, 1, room) if room else Layout(n, 1)
+    made = product(Module(), "p", target, DTYPES[0], (21, n, 560), Layout(560, 1), b, Layout(n, 1))
+    masked = target.name == "avx512"
+    assert (made.work_bytes + made.scratch_bytes > 560 * 4) == (copied and not masked)
 
 
 @targets

@@ -265,6 +265,38 @@ def test_the_step_of_fit() -> None:
     assert "define void @repeat(" in cp.show(cp.fit, model(), DATA, level="llvm", **FIT)
 
 
+SHARED_OUT = {
+    "gradients": (
+        (308, 9, 15),
+        39,
+        cp.optim.SGD(0.1),
+        ("39 rows in 2 parts", "a product", "at, put together"),
+    ),
+    "units": (
+        (308, 9, 15),
+        39,
+        cp.optim.Adam(0.1),
+        ("308 units in 2 parts", "a, put together from its parts"),
+    ),
+    "rows": ((90, 60, 10), 200, cp.optim.Adam(0.1), ("200 rows in 2 parts", "put together from its parts")),
+}
+
+
+@pytest.mark.parametrize("name", SHARED_OUT)
+def test_what_is_shared_out_together_is_told_by_its_equations(name: str) -> None:
+    widths, batch, optimizer, expected = SHARED_OUT[name]
+    net = cp.nn.MLP(widths[0], widths[1:-1], widths[-1], activation=cp.relu, rng=0)
+    data = (normal(batch, widths[0]), RNG.integers(0, widths[-1], batch))
+    settings: dict[str, Any] = {"loss": cp.losses.cross_entropy, "optimizer": optimizer, "batch_size": batch}
+    inside = known_inside(cp.fit, (net, data), settings)
+    text = listing(Repeat(inside.graph, inside.stepper.roles, TARGETS["avx512"]))
+    assert all(part in text for part in expected)
+    told = {line.partition("  #")[0].strip() for line in text.split("\n")}
+    assert {line.strip() for line in str(inside.graph).split("\n")[1:-1]} <= told
+    assert " _: " not in text
+    assert not told & {"copy", "add"}
+
+
 def test_only_what_is_not_held_out_is_trained_on() -> None:
     step = known_inside(cp.fit, (model(), DATA), {**FIT, "validation": 0.2})
     train, _ = hold_out(samples(DATA), 0.2, cp.random.fold_in(cp.random.key(0), SPLIT))

@@ -23,9 +23,7 @@ BOUND = 1.3
 THREADS = 2
 LITTLE = 2**20  # bytes
 EPOCH = 20  # mini-batches in the data
-ALLOWED = (
-    128 * 1024
-)  # bytes above that, where little is needed: copies that products keep in a thread's cache
+ALLOWED = 80 * 1024  # bytes above that, where little is needed: copies that products keep in a thread's cache
 
 Network = tuple[tuple[int, ...], int, Any, Any, Any]
 CE, MSE = cp.losses.cross_entropy, cp.losses.mean_squared_error

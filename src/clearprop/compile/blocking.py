@@ -40,15 +40,19 @@ DEPTH = 4096  # bytes of a row of A that a tile goes through before it is put do
 
 @dataclass(frozen=True)
 class Layout:
-    """Where a matrix's elements are: X[i, j] is ``i * row + j * column`` elements from the first."""
+    """Where a matrix's elements are: X[i, j] is ``i * row + j * column`` elements from the first.
+
+    Behind each line of those that follow one another, there are ``room`` more that may be read.
+    """
 
     row: int
     column: int
+    room: int = 0
 
     @property
     def T(self) -> Layout:
         """The transposed matrix's layout."""
-        return Layout(self.column, self.row)
+        return Layout(self.column, self.row, self.room)
 
 
 @dataclass(frozen=True)
@@ -131,8 +135,8 @@ class Plan:
             found.append(Panels(self.vectors, wide, wide, 0, full, 0, self.reads_b))
         if rest:
             vectors = math.ceil(rest / self.lanes)
-            ragged = rest < vectors * self.lanes
-            in_place = self.dotted or (self.reads_b and (self.masks or not ragged))
+            whole = self.masks or vectors * self.lanes - rest <= self.b.room
+            in_place = self.dotted or (self.reads_b and whole)
             found.append(Panels(vectors, rest, vectors * self.lanes, full, full + 1, full * wide, in_place))
         return tuple(found)
 

@@ -29,9 +29,9 @@ def plan(
     room: float = math.inf,
 ) -> Plan:
     """Decide how a product is cut; `direct` if its results are stored as they are, `folded` if rows are folded."""
-    a = Layout(1 if m == 1 else a.row, 1 if k == 1 and m > 1 else a.column)
-    b = Layout(b.row, 1 if n == 1 else b.column)
-    c = Layout(1 if m == 1 and n > 1 else c.row, 1 if n == 1 else c.column)
+    a = replace(a, row=1 if m == 1 else a.row, column=1 if k == 1 and m > 1 else a.column)
+    b = replace(b, column=1 if n == 1 else b.column)
+    c = replace(c, row=1 if m == 1 and n > 1 else c.row, column=1 if n == 1 else c.column)
     asked = Plan(target, dtype, m, n, k, a, b, c, direct, folded=folded, room=room)
     plain = (asked, asked.transposed)
     dotted = (replace(p, dotted=True) for p in plain if p.b.row == 1 and p.m <= DOTS)

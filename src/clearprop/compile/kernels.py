@@ -64,6 +64,20 @@ class Access:
     buffer: Buffer
     layout: Layout
 
+    @property
+    def whole_rows(self) -> bool:
+        """Whether its rows are rows of the buffer, with all that is behind them."""
+        own, (*_, pitch, step) = self.buffer.layout, (0, *self.layout.strides)
+        return (pitch, step) == own.strides and self.layout.shape[-1:] == own.shape[1:]
+
+    @property
+    def room(self) -> int:
+        """Elements behind each row of a matrix, or of a transposed one, that may be read and are zero."""
+        if len(self.layout.shape) != 2:
+            return 0
+        turned = Access(self.buffer, self.layout.permuted((1, 0)))
+        return next((a.layout.strides[0] - a.layout.shape[1] for a in (self, turned) if a.whole_rows), 0)
+
 
 STATUS = Access(Buffer(Type((4,), np.dtype(np.int64)), "status"), contiguous((4,)))
 """What code tells its caller: numbers whose places are `FAILED`, `TEAM`, `FOUND` and `AXIS`."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..core.graph import Location, Var, names_of, print_equation
 from .contents import accesses, brings, contents, kind, shapes
-from .kernels import Access, Apply, Buffer, Kernel
+from .kernels import Access, Apply, Buffer, Folded, Kernel, Load
 from .memory import lifetimes, plan
 from .program import Program
 from .repeat import Repeat
@@ -101,8 +101,14 @@ class _Listing:
     def _computes(self, kernel: Kernel) -> list[str]:
         """Return a line for each equation, with the user's line where it is another one than before."""
         lines: dict[str, Location | None] = {}
-        for part in contents(kernel):
+        parts = contents(kernel)
+        gathered = [p for p in parts if isinstance(p, Load) and p.access.buffer in self.partial.values()]
+        for load in gathered:
+            lines[f"{self._name(load.access.buffer)}, put together from its parts"] = None
+        for part in parts:
             eqn = self.schedule.origins.get(part)
+            if gathered and (eqn is None or (isinstance(part, Folded) and part.node in gathered)):
+                continue
             if eqn is not None and brings(part, eqn):
                 name, result = self._name(part.access.buffer), self.names[eqn.out]
                 lines[f"{name}, copied in row order for {result} = {eqn.primitive.name}"] = eqn.where

@@ -30,8 +30,7 @@ def emit_parts(
     f, dtype, terms = frame.f, kernel.output.buffer.type.dtype, kernel.inputs[0].layout.shape[1]
     (m, n), lanes = kernel.output.layout.shape, target.lanes(dtype.itemsize)
     stride, each = -(-n // lanes) * lanes if n > lanes else n, part_size(terms, parts, lanes)
-    a, b = (access.layout for access in kernel.inputs)
-    left, right = Strides(*a.strides), Strides(*b.strides)
+    left, right = map(strides, kernel.inputs)
 
     def written(suffix: str, count: int) -> tuple[Product, int]:
         shape = (m, n, count)
@@ -95,3 +94,9 @@ def _add_up(frame: Frame, target: Target, kernel: Contraction, offsets: list[int
     inside.own = sums
     emit_cut_loop(inside, target, added_up(kernel, parts))
     frame.shared |= inside.shared
+
+
+def strides(access: Access) -> Strides:
+    """Return where the elements of a matrix are, or of each of many."""
+    *_, row, column = access.layout.strides
+    return Strides(row, column, access.room)

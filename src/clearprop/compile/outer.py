@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from .blocking import OWN
 from .cutting import outer_cut
 from .frame import NUMBER, WHO, Frame, Memory, chunk_function
 from .kernels import Access, Contraction, Load, Loop, Store
@@ -35,14 +36,18 @@ UNIT = 64  # bytes to which copies are aligned
 ARGUMENTS = [("ptr", "table"), ("ptr", "scratch"), ("i64", "first"), ("i64", "last")]
 
 
-def suits(target: Target, kernel: Contraction) -> bool:
+def suits(target: Target, kernel: Contraction, room: float = math.inf) -> bool:
     """Whether a product has few terms, and its loop goes through C's memory step by step.
 
     Each term is read again for each vector: they are few if they are not more than what is read and written anyway.
+    Copies of B's rows should take ``room`` bytes or less.
     """
     shape, loop, terms = kernel.output.layout.shape, kernel.loop, kernel.inputs[0].layout.shape[-1]
-    lanes = target.lanes(kernel.output.buffer.type.dtype.itemsize)
+    itemsize = kernel.output.buffer.type.dtype.itemsize
+    lanes = target.lanes(itemsize)
     if len(shape) != 2 or shape[1] < lanes or lanes < shape[1] < 2 * lanes:
+        return False
+    if shape[1] % lanes and OWN * terms * shape[1] * itemsize > room:
         return False
     if loop is None:
         return terms == 1 and _flat(kernel.output)
@@ -57,9 +62,8 @@ def suits(target: Target, kernel: Contraction) -> bool:
 
 def _flat(access: Access) -> bool:
     """Whether an array is walked without gaps, or with room between its rows that may be written too."""
-    (rows, columns), strides, own = access.layout.shape, access.layout.strides, access.buffer.layout
-    own_rows = strides == own.strides and columns == own.shape[1]
-    return strides[1] == 1 and (rows == 1 or strides[0] == columns or own_rows)
+    (rows, columns), strides = access.layout.shape, access.layout.strides
+    return strides[1] == 1 and (rows == 1 or strides[0] == columns or access.whole_rows)
 
 
 def _still(access: Access) -> bool:

@@ -13,6 +13,7 @@ from .cutting import WORTH_OWNING, kernel_time, sum_cut
 from .grouping import NEAR, Touched, grouped
 from .kernels import Buffer, Contraction, Kernel, Loop, may_fail
 from .memory import room
+from .origins import traced
 from .owning import owned_rows, updates
 from .rowwise import row_by_row
 from .schedule import Schedule
@@ -35,9 +36,7 @@ def shared_out(target: Target, made: Schedule) -> Schedule:
     together = _abreast(target, order, shared)
     if room(together) <= max(room(order), room(made.kernels) + MORE):
         order = together
-    partial = {parts: whole for group in groups for whole, parts in group.partial.items()}
-    held = {parts: made.holds[whole] for parts, whole in partial.items() if whole in made.holds}
-    return replace(made, kernels=tuple(order), holds={**made.holds, **held})
+    return traced(made, order)
 
 
 def _parted(target: Target, made: Schedule) -> list[Kernel]:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Collection
 import numpy as np
 
 from .arriving import Arriving
-from .blocking import Layout as Strides
 from .cutting import (
     Blocks,
     Groups,
@@ -27,7 +26,7 @@ from .epilogue import BATCH, THIRD, Epilogue
 from .frame import EXTRA, NUMBER, TABLE, WHO, Frame, Memory, chunk_function
 from .gemm import Product, product
 from .kernels import Access, Buffer, Contraction
-from .long_sums import emit_parts
+from .long_sums import emit_parts, strides
 from .loops import begin_folds, emit_loop
 from .microkernel import multiply_add
 from .outer import emit_outer, suits
@@ -60,7 +59,7 @@ def emit_product(
         return Memory()
     if count * _terms(kernel) <= TINY:
         return _unrolled(frame, target, kernel)
-    if suits(target, kernel):
+    if suits(target, kernel, frame.room):
         return emit_outer(frame, target, kernel, name)
     if (parts := sum_cut(target, kernel, kernel.inputs[1].buffer in owned)) > 1:
         return emit_parts(frame, target, kernel, name, parts, rows)
@@ -119,9 +118,9 @@ def _unrolled(frame: Frame, target: Target, kernel: Contraction) -> Memory:
 
 def _written(frame: Frame, target: Target, kernel: Contraction, name: str) -> tuple[Product, float]:
     """Write the functions of the product of two matrices; return them, and about how long it takes."""
-    a, b, c = (access.layout for access in (*kernel.inputs, kernel.output))
+    a, b = (access.layout for access in kernel.inputs)
     shape = (a.shape[-2], b.shape[-1], a.shape[-1])
-    left, right, result = (Strides(layout.strides[-2], layout.strides[-1]) for layout in (a, b, c))
+    left, right, result = map(strides, (*kernel.inputs, kernel.output))
     dtype = kernel.output.buffer.type.dtype
     through = _through(frame, target, kernel)
     made = product(frame.f.module, name, target, dtype, shape, left, right, result, through, frame.room)

@@ -34,7 +34,7 @@ def added_up(kernel: Contraction, parts: Sequence[Access]) -> Loop:
     for node in through.nodes:
         if isinstance(node, Apply) and node is not total:
             args = tuple(new.get(id(a), a) for a in node.args)
-            new[id(node)] = Apply(node.function, args, node.params, node.dtype)
+            new[id(node)] = replace(node, args=args)
         if node is not kernel.sums and node is not total:
             nodes.append(new.get(id(node), node))
     stores = [replace(s, node=new.get(id(s.node), s.node)) for s in through.stores]
