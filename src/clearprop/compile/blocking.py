@@ -166,7 +166,7 @@ class Plan:
         """Whether B can be read in place."""
         if self.dotted:
             return True
-        if self.slanting and self.m >= SPLIT:
+        if self.slanting and self.m >= SPLIT and self._fitting(self.k * self.n * self.dtype.itemsize, COMMON):
             return False
         few = self.m <= 2 * self.rows[0].height
         apart = self.reads_a and self.b.row * self.dtype.itemsize % FIRST[0] > 0
