@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import clearprop as cp
 from clearprop.compile import abreast, gradients, phases, rowwise, units
 from clearprop.compile.grouping import changed, grouped
-from clearprop.compile.kernels import Buffer, Kernel
+from clearprop.compile.kernels import SUMS, Buffer, Kernel
 from clearprop.compile.program import Program
 from clearprop.compile.repeat import Repeat
 from clearprop.compile.several import Abreast, Parted
@@ -77,28 +77,37 @@ def same_for_all_threads(function: Callable[..., Any], *args: Array) -> list[Arr
 
 ROWS, UNITS = ("rows", 2), ("units", 2)
 CLIPPED = cp.optim.SGD(0.1, clip_norm=1.0)
-TRAININGS: list[tuple[tuple[int, ...], int, Any, Any, list[tuple[str, int]], bool]] = [
-    # what goes together and in how many parts, whether updates are abreast
-    ((34, 57, 21, 112), 37, ADAM, CE, [ROWS], False),  # gradients too
-    ((20, 64, 64, 1), 256, ADAM, MSE, [("rows", 4)], False),
-    ((308, 9, 15), 39, CLIPPED, CE, [ROWS], False),  # narrow ones, which updates read later
-    ((30, 90, 90, 40), 30, ADAM, CE, [ROWS], True),  # too many weights for that
-    ((63, 144, 60, 10), 14, ADAM, CE, [UNITS] * 4, False),  # two layers, forward and back
-    ((40, 600, 10), 16, ADAM, CE, [UNITS] * 2, False),  # two layers by the units between them
-    ((300, 60, 10), 12, MOMENTUM, CE, [UNITS] * 2, False),
-    ((64, 32, 10), 32, SGD, CE, [], False),  # too little
-    ((2048, 2048, 2048), 512, SGD, MSE, [], False),  # each product is worth it by itself
+TRAININGS: list[tuple[tuple[int, ...], int, Any, Any, list[tuple[str, int]], int, bool]] = [
+    # what goes together and in how many parts, how many gradients go along, whether updates are abreast
+    ((34, 57, 21, 112), 37, ADAM, CE, [ROWS], 2, False),
+    ((20, 64, 64, 1), 256, ADAM, MSE, [("rows", 4)], 3, False),
+    ((12, 96, 4), 96, ADAM, CE, [ROWS], 2, False),  # layers sum over as many terms as gradients
+    ((308, 9, 15), 39, CLIPPED, CE, [ROWS], 2, False),  # narrow ones, which updates read later
+    ((30, 90, 90, 40), 30, ADAM, CE, [ROWS], 0, True),  # too many weights for that
+    ((63, 144, 60, 10), 14, ADAM, CE, [UNITS] * 4, 0, False),  # two layers, forward and back
+    ((40, 600, 10), 16, ADAM, CE, [UNITS] * 2, 0, False),  # two layers by the units between them
+    ((300, 60, 10), 12, MOMENTUM, CE, [UNITS] * 2, 0, False),
+    ((64, 32, 10), 32, SGD, CE, [], 0, False),  # too little
+    ((2048, 2048, 2048), 512, SGD, MSE, [], 0, False),  # each product is worth it by itself
 ]
 
 
-@pytest.mark.parametrize(("sizes", "batch", "optimizer", "loss", "parts", "abreast"), TRAININGS)
+@pytest.mark.parametrize(("sizes", "batch", "optimizer", "loss", "parts", "along", "abreast"), TRAININGS)
 def test_what_of_a_training_goes_together(
-    sizes: tuple[int, ...], batch: int, optimizer: Any, loss: Any, parts: list[tuple[str, int]], abreast: bool
+    sizes: tuple[int, ...],
+    batch: int,
+    optimizer: Any,
+    loss: Any,
+    parts: list[tuple[str, int]],
+    along: int,
+    abreast: bool,
 ) -> None:
     made = prepared((sizes, batch, cp.relu, optimizer, loss)).step
     step = Repeat(made.graph, made.roles, TARGETS["avx512"])  # how long kernels take depends on the target
     found = step.schedule.kernels
-    assert [(k.what, k.parts) for k in found if isinstance(k, Parted)] == parts
+    together = [k for k in found if isinstance(k, Parted)]
+    assert [(k.what, k.parts) for k in together] == parts
+    assert sum(k.axes.count(SUMS) for k in together if k.what == "rows") == along
     assert any(isinstance(k, Abreast) for k in found) == abreast
     assert not step.swapped  # what is updated is changed in place
 

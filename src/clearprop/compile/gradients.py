@@ -99,8 +99,12 @@ def _read(kernel: Contraction) -> float:
 
 
 def _gradient(kernel: Contraction, rows: int) -> bool:
-    """Whether a product sums over the rows, and gives little beside what it reads."""
-    if not kernel.tiled or len(kernel.output.layout.shape) != 2 or kernel.inputs[0].layout.shape[1] != rows:
+    """Whether a product sums over the rows, and gives little beside what it reads.
+
+    A layer as wide as there are rows sums over as many, but along a row.
+    """
+    shape, a = kernel.output.layout.shape, kernel.inputs[0].layout
+    if not kernel.tiled or len(shape) != 2 or a.shape[1] != rows or a.strides[1] < a.strides[0]:
         return False
-    m, n = kernel.output.layout.shape
+    m, n = shape
     return PAYING * m * n <= rows * (m + n)
