@@ -31,7 +31,8 @@ AT = (Value("%row", "i64"), Value("%column", "i64"))
 LINE = 64  # bytes of a cache line
 NEAR = 512 * 1024  # bytes of an array that the second cache holds anyway
 LITTLE = 16 * 1024  # bytes of an array that one thread has for itself anyway
-THIRD = 2**24  # bytes of all inputs that the third cache holds: there, asking costs more than waiting
+THIRD = 2**24  # bytes of all inputs that the third cache holds: there, asking costs more than waiting,
+SECOND = 2**22  # but only where the second caches hold them if there is time to ask
 BYTE = np.dtype(np.int8)
 
 Writer = Callable[[Function, "Sums"], None]
@@ -168,6 +169,11 @@ def _strides(access: Access, sums: Sums) -> tuple[int, int]:
     """Return an array's strides along the rows and columns of a tile."""
     row, column = access.layout.strides[-2:]
     return (column, row) if sums.turned else (row, column)
+
+
+def distant(target: Target, size: int) -> bool:
+    """Whether a loop should ask for what it needs of inputs of so many bytes altogether."""
+    return size > (SECOND if target.halves else THIRD)
 
 
 def storing(target: Target, dtype: np.dtype[np.floating], c: Strides) -> Epilogue:

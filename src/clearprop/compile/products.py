@@ -22,7 +22,7 @@ from .cutting import (
     sum_cut,
     wanted,
 )
-from .epilogue import BATCH, THIRD, Epilogue
+from .epilogue import BATCH, Epilogue, distant
 from .frame import EXTRA, NUMBER, TABLE, WHO, Frame, Memory, chunk_function
 from .gemm import Product, product
 from .kernels import Access, Buffer, Contraction
@@ -141,7 +141,7 @@ def _through(frame: Frame, target: Target, kernel: Contraction) -> Epilogue | No
 
     if kernel.loop is None or kernel.sums is None:
         return None
-    far, brief = frame.places.given > THIRD, kernel.inputs[0].layout.shape[-1] <= BRIEF
+    far, brief = distant(target, frame.places.given), kernel.inputs[0].layout.shape[-1] <= BRIEF
     return Epilogue(
         target, kernel.loop, kernel.sums, corners, far, frame.places.common if brief else frozenset()
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..core.errors import SettingError
 
@@ -33,6 +33,9 @@ class Target:
         Whether the instructions for the larger and the smaller one have −0 below 0, and give NaN for NaN.
     scales : bool
         Whether an instruction multiplies a whole vector by powers of two, subnormal results included.
+    halves : bool
+        Whether it begins one multiply-add of vectors in a cycle instead of two, most likely in two halves. Then there
+        is time to ask for memory meanwhile.
     """
 
     name: str
@@ -43,12 +46,15 @@ class Target:
     fma: bool
     orders_zeros: bool = False
     scales: bool = False
+    halves: bool = False
 
     def lanes(self, itemsize: int) -> int:
         """Return how many elements of this size a vector holds."""
         return self.vector_bytes // itemsize
 
 
+# By LLVM's names: Fog, "The microarchitecture of Intel, AMD, and VIA CPUs", on multiply-adds of 512 bits
+_HALVES = {"znver4", "cannonlake", "icelake-client", "rocketlake", "tigerlake"}
 _ASKS = "+prfchw"  # to ask for memory in order to write it; what does not know how goes on
 _AVX512 = "+avx512f,+avx512dq,+avx512bw,+avx512vl,+avx2,+fma,+f16c,+bmi2"
 
@@ -68,15 +74,24 @@ def detect() -> Target:
     """Return the best target that this machine runs."""
     import platform
 
-    import llvmlite.binding as llvm
-
     if platform.machine().lower() in ("aarch64", "arm64"):
         return TARGETS["neon"]
+    import llvmlite.binding as llvm
+
     features = llvm.get_host_cpu_features()
-    for target in (TARGETS["avx512"], TARGETS["avx2"]):
-        if all(features.get(f.lstrip("+"), False) for f in target.features.split(",") if f != _ASKS):
-            return target
+    for name in ("avx512", "avx2"):
+        if all(features.get(f.lstrip("+"), False) for f in TARGETS[name].features.split(",") if f != _ASKS):
+            return _here(name)
     return TARGETS["sse2"]
+
+
+@functools.cache
+def _here(name: str) -> Target:
+    """Return a target as this machine runs it."""
+    import llvmlite.binding as llvm
+
+    target = TARGETS[name]
+    return replace(target, halves=target.vector_bytes == 64 and llvm.get_host_cpu_name() in _HALVES)
 
 
 def chosen() -> Target:
@@ -92,4 +107,4 @@ def chosen() -> Target:
         return detect()
     if name not in TARGETS:
         raise SettingError(f"{VARIABLE}={name}: must be one of {', '.join(TARGETS)}, or unset")
-    return TARGETS[name]
+    return _here(name)
