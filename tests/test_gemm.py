@@ -4,6 +4,7 @@ import ctypes
 import itertools
 import math
 import mmap
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,7 +23,8 @@ from clearprop.core.lowering import Layout as Strides
 from clearprop.core.types import Type
 
 ABLE = {"avx512": 3, "avx2": 2, "sse2": 1}
-HERE = [t for name, t in TARGETS.items() if ABLE.get(name, 9) <= ABLE.get(detect().name, 0)]
+HALVES = replace(TARGETS["avx512"], name="avx512 in halves", halves=True)
+HERE = [t for t in (*TARGETS.values(), HALVES) if ABLE.get(t.name[:6], 9) <= ABLE.get(detect().name, 0)]
 DTYPES = [np.dtype(np.float32), np.dtype(np.float64)]
 PAGE = mmap.PAGESIZE
 ROOM = 16  # elements of which lines with room behind them are a multiple
@@ -198,7 +200,7 @@ def test_any_size_and_strides(target, m, n, k, orders, dtype, at_end):
 def test_rows_with_room_behind_them_are_read_in_place(target, n, room, copied):
     b = Layout(16, 1, room) if room else Layout(n, 1)
     made = product(Module(), "p", target, DTYPES[0], (21, n, 560), Layout(560, 1), b, Layout(n, 1))
-    masked = target.name == "avx512"
+    masked = target.vector_bytes == 64
     assert (made.work_bytes + made.scratch_bytes > 560 * 4) == (copied and not masked)
 
 

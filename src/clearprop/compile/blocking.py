@@ -388,6 +388,11 @@ class Plan:
         copied = self.interleaved and not self.reads_a
         return copied and self.depth >= LONG and self.m * self.k * self.dtype.itemsize >= FOLLOW
 
+    def narrow(self, panels: Panels) -> bool:
+        """Whether half of a panel's last vector is enough, and takes half the time."""
+        last = panels.columns - (panels.vectors - 1) * self.lanes
+        return self.target.halves and not self.dotted and 2 * last <= self.lanes
+
     def straight(self, panels: Panels) -> bool:
         """Whether kernels write these panels' results to C themselves."""
         return self.direct and self.c.column == 1 and (self.masks or not panels.ragged)

@@ -62,6 +62,8 @@ class Tile:
     onward : bool
         Whether it asks for what comes of A, whose rows then follow one another from k to k: processors foresee no
         further than a page.
+    narrow : bool
+        Whether it computes only the lower half of the last vector.
     """
 
     dtype: np.dtype[np.floating]
@@ -73,6 +75,7 @@ class Tile:
     follows: int = 0
     far: bool = False
     onward: bool = False
+    narrow: bool = False
 
     @property
     def name(self) -> str:
@@ -81,7 +84,8 @@ class Tile:
         name = f"tile_{kind}_{self.rows}x{self.vectors}"
         asking = f"{'_asks' * self.asks}{'_far' * self.far}{'_onward' * self.onward}"
         asking += f"_follows{self.follows}" * (self.follows > 0)
-        return f"{name}{'_across' * self.across}{'_masked' * self.masked}{asking}"
+        shape = f"{'_across' * self.across}{'_masked' * self.masked}{'_narrow' * self.narrow}"
+        return f"{name}{shape}{asking}"
 
 
 def accumulators(target: Target) -> int:
@@ -127,7 +131,8 @@ class _Kernel:
         self.target, self.tile = target, tile
         self.element = memory_type(tile.dtype)
         self.lanes = target.lanes(tile.dtype.itemsize)
-        self.mask = self.f.first(Value("%lanes", "i64"), self.lanes) if tile.masked else None
+        self.last = self.lanes // 2 if tile.narrow else self.lanes  # lanes of a row's last vector
+        self.mask = self.f.first(Value("%lanes", "i64"), self.last) if tile.masked else None
 
     def write(self) -> None:
         f = self.f
@@ -217,8 +222,12 @@ class _Kernel:
         out: list[Value] = []
         for head, near in zip(heads, offsets, strict=True):
             for distance in near:
-                a = f.spread(f.load(self.move(head, distance), self.tile.dtype), self.lanes)
-                out += [multiply_add(f, self.target, a, b[j], sums[len(out) + j]) for j in range(count)]
+                scalar = f.load(self.move(head, distance), self.tile.dtype)
+                a = {lanes: f.spread(scalar, lanes) for lanes in {each.lanes for each in b}}
+                out += [
+                    multiply_add(f, self.target, a[b[j].lanes], b[j], sums[len(out) + j])
+                    for j in range(count)
+                ]
         return out
 
     def end(self, sums: list[Value]) -> None:
@@ -233,7 +242,10 @@ class _Kernel:
         self.put_down(sums)
         f.do("ret void")
         f.label(complete)
-        finish(f, rows, self.mask)
+        if self.tile.narrow:
+            zero = Value("zeroinitializer", self.element, self.last)
+            rows = [[*row, f.shuffle(last, zero, range(self.lanes))] for *row, last in rows]
+        finish(f, rows, f.first(Value("%lanes", "i64"), self.lanes) if self.mask else None)
 
     def put_down(self, sums: list[Value]) -> None:
         """Write the sums to T."""
@@ -256,4 +268,4 @@ class _Kernel:
     def read(self, place: Value, last: bool) -> Value:
         if last and self.mask:
             return self.f.masked_load(place, self.mask, self.tile.dtype)
-        return self.f.load(place, self.tile.dtype, self.lanes)
+        return self.f.load(place, self.tile.dtype, self.last if last else self.lanes)

@@ -48,6 +48,7 @@ def tile_steps(
         cut.follows(panels),
         cut.far(panels),
         cut.onward,
+        cut.narrow(panels),
     )
     sums = Sums(height, panels.columns, cut.spill, cut.turned)
     fetch = ""
