@@ -285,10 +285,13 @@ class Function:
         self.allocated.append(f"  %{name} = alloca [{words} x i64], align 8")
         return Value(f"%{name}", "ptr")
 
-    def prefetch(self, place: Value, write: bool = False) -> None:
-        """Ask for the cache line at an address, whether it is memory or not; to write it, if so, for itself alone."""
+    def prefetch(self, place: Value, write: bool = False, near: int = 3) -> None:
+        """Ask for the cache line at an address, whether it is memory or not; to write it, if so, for itself alone.
+
+        It comes into the first cache, or if `near` is 2, into the second.
+        """
         self.module.declare("llvm.prefetch.p0", "void @llvm.prefetch.p0(ptr, i32, i32, i32)")
-        self.do(f"call void @llvm.prefetch.p0({place}, i32 {int(write)}, i32 3, i32 1)")
+        self.do(f"call void @llvm.prefetch.p0({place}, i32 {int(write)}, i32 {near}, i32 1)")
 
     def copy_bytes(self, to: Value, source: Value, size: int) -> None:
         """Copy so many bytes between places that do not overlap."""
