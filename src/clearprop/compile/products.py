@@ -105,11 +105,17 @@ def _unrolled(frame: Frame, target: Target, kernel: Contraction) -> Memory:
         offset = access.layout.offset + sum(i * s for i, s in strides)
         return f.load(f.at(frame.address(access), offset, dtype), dtype)
 
-    for place, (*batch, i, j) in enumerate(np.ndindex(*shape)):
+    totals = []
+    for *batch, i, j in np.ndindex(*shape):
         total = f.constant(0, value_type(dtype))
         for p in range(a.layout.shape[-1]):
             total = multiply_add(f, target, read(a, (*batch, i, p)), read(b, (*batch, p, j)), total)
-        f.store(total, f.at(sums, place, dtype), dtype)
+        totals.append(total)
+    lanes = target.lanes(dtype.itemsize)
+    for place in range(
+        0, len(totals), lanes
+    ):  # a read of what several instructions have written would wait for them
+        f.store(f.gathered(totals[place : place + lanes]), f.at(sums, place, dtype), dtype)
     if kernel.loop and kernel.sums:
         through = kernel.sums.access
         emit_loop(f, target, kernel.loop, lambda access: sums if access is through else frame.address(access))
