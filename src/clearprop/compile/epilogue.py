@@ -134,7 +134,7 @@ class Epilogue:
                 _: Value, now: list[Value], size: int = size, step: int = step, write: bool = write
             ) -> list[Value]:
                 for offset in (*range(0, sums.columns * size, LINE), sums.columns * size - 1):
-                    f.prefetch(f.at(now[0], offset, BYTE), write, near=2)
+                    f.prefetch(f.at(now[0], offset, BYTE), write, second=True)
                 return [f.at(now[0], step, BYTE)]
 
             f.loop(0, sums.rows, 1, [start], row)

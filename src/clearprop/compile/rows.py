@@ -133,12 +133,12 @@ class Rows:
 
     def _fetch(self, f: Function, source: Value, size: int) -> None:
         def line(i: Value, _: list[Value]) -> list[Value]:
-            f.prefetch(_moved(f, source, i), near=2)
+            f.prefetch(_moved(f, source, i), second=True)
             return []
 
         if size <= LONG:
             for i in range(0, size, LINE):
-                f.prefetch(f.at(source, i, BYTE), near=2)
+                f.prefetch(f.at(source, i, BYTE), second=True)
             return
         f.loop(0, size, LINE, [], line)
 

@@ -285,13 +285,11 @@ class Function:
         self.allocated.append(f"  %{name} = alloca [{words} x i64], align 8")
         return Value(f"%{name}", "ptr")
 
-    def prefetch(self, place: Value, write: bool = False, near: int = 3) -> None:
-        """Ask for the cache line at an address, whether it is memory or not; to write it, if so, for itself alone.
-
-        It comes into the first cache, or if `near` is 2, into the second.
-        """
+    def prefetch(self, place: Value, write: bool = False, second: bool = False) -> None:
+        """Ask for a cache line, memory or not: to write it, for itself alone; or only into the second cache."""
         self.module.declare("llvm.prefetch.p0", "void @llvm.prefetch.p0(ptr, i32, i32, i32)")
-        self.do(f"call void @llvm.prefetch.p0({place}, i32 {int(write)}, i32 {near}, i32 1)")
+        cache = 2 if second and not write else 3
+        self.do(f"call void @llvm.prefetch.p0({place}, i32 {int(write)}, i32 {cache}, i32 1)")
 
     def copy_bytes(self, to: Value, source: Value, size: int) -> None:
         """Copy so many bytes between places that do not overlap."""
