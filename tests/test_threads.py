@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import clearprop as cp
-from clearprop.compile import claiming, team, threads
-from clearprop.compile.cutting import FEW, MOST, TALL, WORTH, loop_cut, panel_cut, product_cut, wanted
+from clearprop.compile import claiming, products, team, threads
+from clearprop.compile.cutting import FEW, MOST, TALL, WORTH, Blocks, loop_cut, panel_cut, product_cut, wanted
 from clearprop.compile.gemm import Product
 from clearprop.compile.program import Program
 from clearprop.compile.target import TARGETS
@@ -579,3 +579,23 @@ def test_team_for_arm():
     text = machine(TARGETS["neon"]).emit_assembly(llvm.parse_assembly(claiming.team_text("aarch64")))
     assert "yield" in text
     assert "cntvct_el0" in text.lower()
+
+
+def test_threads_read_the_columns_of_weights_that_they_have_updated(monkeypatch):
+    found = []
+
+    def cut(*given):
+        made = product_cut(*given)
+        found.append(isinstance(made, Blocks) and made.by_panels)
+        return made
+
+    def step(x, w, t):
+        return w - 0.1 * (x.T @ (cp.tanh(x @ w) - t))
+
+    monkeypatch.setattr(products, "product_cut", cut)
+    x, w, t = (np.zeros(shape, np.float32) for shape in ((150, 300), (300, 330), (150, 330)))
+    assert Program(cp.make_graph(step)(x, w, t), TARGETS["avx512"]).text
+    assert found == [True, True]
+    found.clear()
+    assert Program(cp.make_graph(lambda x, w: x @ w)(x, w), TARGETS["avx512"]).text
+    assert found == [False]  # nobody updates these

@@ -66,7 +66,7 @@ class Blocks:
     """A product in blocks of about as many tiles and panels each, so many down and across.
 
     They are numbered row by row, or `by_panels`: then who has copied panels mostly meets them again, which is worth
-    more than to walk along C if copies are not small beside it.
+    more than to walk along C if copies are not small beside it; or who has updated columns of weights reads them.
     """
 
     down: int
@@ -258,11 +258,17 @@ def panel_cut(product: Product) -> Ranges | None:
 
 
 def product_cut(
-    product: Product, time: float, rows: bool = True, least: int = 1, owned: bool = False
+    product: Product,
+    time: float,
+    rows: bool = True,
+    least: int = 1,
+    owned: bool = False,
+    columns: bool = False,
 ) -> Blocks | Groups | None:
     """Return how to cut a product that takes so long; its rows only if they may be; into so many blocks at least.
 
-    A brief and narrow one whose rows threads own is cut between rows.
+    A brief and narrow one whose rows threads own is cut between rows. Others are numbered so that threads meet the
+    same ``columns`` of C again, if asked for.
 
     Blocks are about square, since each reads all of k for its rows and for its columns; but wide where each
     copies its rows. Where each copies its panels, it does so for as many rows as may be.
@@ -291,7 +297,8 @@ def product_cut(
         elif 1 < cut.across < product.together:
             cut = Blocks(cut.down, cut.across + 1)
     results = product.tiles * product.height * product.together * product.width
-    return replace(cut, by_panels=product.work_bytes >= results) if cut.chunks > 1 else None
+    by_panels = product.work_bytes >= results or (columns and not product.turned)
+    return replace(cut, by_panels=by_panels) if cut.chunks > 1 else None
 
 
 def _groups(product: Product, chunks: int, rows: bool) -> Groups | None:

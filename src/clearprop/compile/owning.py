@@ -1,7 +1,8 @@
 """Which arrays threads own by rows: weights that a product of few rows reads and an update writes, in the same parts.
 
 Each part then stays in the second cache of the processor whose thread reads and writes it, and even small work is
-worth sharing out. Where one thread reads what two have written, both wait for lines from each other's caches.
+worth sharing out. Where one thread reads what two have written, both wait for lines from each other's caches. Products
+of many rows keep to columns of these arrays instead, forward and where they are updated.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ import numpy as np
 
 from .arriving import Arriving
 from .cutting import (
+    CACHED,
     Blocks,
     Groups,
     arrives_within,
@@ -68,15 +69,16 @@ def emit_product(
     folds = kernel.loop is not None and bool(kernel.loop.folds)
     own = not updates(kernel).isdisjoint(owned)
     least = 2 if own else 1
+    columns = any(b in owned and b.bytes <= CACHED for b in (kernel.inputs[1].buffer, *updates(kernel)))
     if kernel.loop and folds:
         begin_folds(frame.f, target, kernel.loop, frame.address)
-    blocks = product_cut(made, time / made.rounds, not folds, least, own)
+    blocks = product_cut(made, time / made.rounds, not folds, least, own, columns)
     if (
         blocks is None and kernel.inputs[1].buffer in owned
     ):  # whose rows are columns here: each thread reads its own
         blocks = product_cut(made, time, False, 2)
     if rows and arrives_within(time, rows.time):
-        both = product_cut(made, time + rows.time, not folds, least, own)
+        both = product_cut(made, time + rows.time, not folds, least, own, columns)
         if both is not None and _by_rows(made, both):
             return _shared(frame, kernel, made, both, count, rows)
     if blocks is not None:
