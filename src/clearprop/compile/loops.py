@@ -328,7 +328,7 @@ class _Emitter:
         ahead = AHEAD // 2 if far and len(accesses(self.loop)) >= MANY else AHEAD
         if busy and self.inner.strides[self._index(access)] == 1 and access.buffer.bytes >= DISTANT:
             for line in range(0, lanes * access.buffer.type.dtype.itemsize, LINE):
-                self.f.prefetch(self.f.at(place, ahead + line, BYTE), write)
+                self.f.prefetch(self.f.at(place, ahead + line, BYTE), write, second=True)
 
     def _refuse(self, node: Apply, args: list[Value], dtypes: list[np.dtype[Any]]) -> None:
         """Write that the loop has failed if an operand is one that the function refuses."""
