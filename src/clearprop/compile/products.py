@@ -114,9 +114,8 @@ def _unrolled(frame: Frame, target: Target, kernel: Contraction) -> Memory:
             total = multiply_add(f, target, read(a, (*batch, i, p)), read(b, (*batch, p, j)), total)
         totals.append(total)
     lanes = target.lanes(dtype.itemsize)
-    for place in range(
-        0, len(totals), lanes
-    ):  # a read of what several instructions have written would wait for them
+    # in whole vectors: who read one that several instructions have written would wait for all of them
+    for place in range(0, len(totals), lanes):
         f.store(f.gathered(totals[place : place + lanes]), f.at(sums, place, dtype), dtype)
     if kernel.loop and kernel.sums:
         through = kernel.sums.access
