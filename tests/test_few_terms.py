@@ -165,3 +165,13 @@ def test_what_threads_have_read_in_other_parts_is_asked_for_to_be_written(batch,
     x, w, t = (normal(s, np.dtype("f4")) for s in ((batch, 1500), (1500, width), (batch, width)))
     text = Program(cp.make_graph(step)(x, w, t), TARGETS["avx512"]).text
     assert (", i32 1, i32 3, i32 1)" in text) == asked
+
+
+@pytest.mark.parametrize(("rows", "stored"), [(1, "<2 x float>"), (2, "<4 x float>"), (8, "<16 x float>")])
+def test_what_is_written_out_is_stored_together(rows, stored):
+    x, w = normal((rows, 2), np.dtype("f4")), normal((2, 2), np.dtype("f4"))
+    graph = cp.make_graph(lambda x, w: x @ w)(x, w)
+    text = Program(graph, TARGETS["avx512"]).text
+    assert f"store {stored}" in text
+    assert "store float" not in text
+    np.testing.assert_allclose(Program(graph)([x, w])[0], x @ w, rtol=1e-6, atol=1e-6)

@@ -23,8 +23,8 @@ from clearprop.core.lowering import Layout as Strides
 from clearprop.core.types import Type
 
 ABLE = {"avx512": 3, "avx2": 2, "sse2": 1}
-HALVES = replace(TARGETS["avx512"], name="avx512 in halves", halves=True)
-HERE = [t for t in (*TARGETS.values(), HALVES) if ABLE.get(t.name[:6], 9) <= ABLE.get(detect().name, 0)]
+HERE = [t for name, t in TARGETS.items() if ABLE.get(name, 9) <= ABLE.get(detect().name, 0)]
+HERE += [replace(t, name=f"{t.name} in halves", halves=True) for t in HERE if t.vector_bytes == 64]
 DTYPES = [np.dtype(np.float32), np.dtype(np.float64)]
 PAGE = mmap.PAGESIZE
 ROOM = 16  # elements of which lines with room behind them are a multiple
@@ -202,6 +202,14 @@ def test_rows_with_room_behind_them_are_read_in_place(target, n, room, copied):
     made = product(Module(), "p", target, DTYPES[0], (21, n, 560), Layout(560, 1), b, Layout(n, 1))
     masked = target.vector_bytes == 64
     assert (made.work_bytes + made.scratch_bytes > 560 * 4) == (copied and not masked)
+
+
+@pytest.mark.parametrize(("n", "narrow"), [(100, True), (40, True), (41, False), (48, False), (5, True)])
+@pytest.mark.parametrize("halves", [False, True])
+def test_half_of_a_last_vector_is_computed_where_that_takes_less(n, narrow, halves):
+    module, target = Module(), replace(TARGETS["avx512"], halves=halves)
+    product(module, "p", target, DTYPES[0], (33, n, 50), Layout(50, 1), Layout(n, 1), Layout(n, 1))
+    assert ("_narrow" in module.text()) == (narrow and halves)
 
 
 @targets

@@ -216,6 +216,15 @@ def test_without_llvmlite() -> None:
             ask(STEP, W, B, X, Y)
 
 
+@pytest.mark.usefixtures("without_llvmlite")
+@pytest.mark.parametrize("target", TARGETS)
+def test_without_llvmlite_a_target_is_shown_that_is_asked_for(
+    target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLEARPROP_TARGET", target)
+    assert shown(STEP, W, B, X, Y).splitlines()[0].endswith(f" for {target}")
+
+
 WRONG: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "level": (lambda: cp.show(np.exp, X, level="source"), SettingError, "'graph', 'schedule', 'llvm', 'asm'"),
     "seconds": (lambda: cp.profile(np.exp, X, seconds=0), SettingError, "positive"),

@@ -31,8 +31,8 @@ AT = (Value("%row", "i64"), Value("%column", "i64"))
 LINE = 64  # bytes of a cache line
 NEAR = 512 * 1024  # bytes of an array that the second cache holds anyway
 LITTLE = 16 * 1024  # bytes of an array that one thread has for itself anyway
-THIRD = 2**24  # bytes of all inputs that the third cache holds: there, asking costs more than waiting,
-SECOND = 2**22  # but only where the second caches hold them if there is time to ask
+THIRD = 2**24  # bytes of all inputs that the third cache holds: there, asking costs more than waiting
+SECOND = 2**22  # and bytes beyond which it does not cost more, where there is time to ask
 BYTE = np.dtype(np.int8)
 
 Writer = Callable[[Function, "Sums"], None]

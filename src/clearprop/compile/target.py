@@ -53,7 +53,8 @@ class Target:
         return self.vector_bytes // itemsize
 
 
-# By LLVM's names: Fog, "The microarchitecture of Intel, AMD, and VIA CPUs", on multiply-adds of 512 bits
+# LLVM's names of processors that begin one multiply-add of 512 bits in a cycle, not two
+# (Fog, "The microarchitecture of Intel, AMD, and VIA CPUs")
 _HALVES = {"znver4", "cannonlake", "icelake-client", "rocketlake", "tigerlake"}
 _ASKS = "+prfchw"  # to ask for memory in order to write it; what does not know how goes on
 _AVX512 = "+avx512f,+avx512dq,+avx512bw,+avx512vl,+avx2,+fma,+f16c,+bmi2"
@@ -85,13 +86,16 @@ def detect() -> Target:
     return TARGETS["sse2"]
 
 
-@functools.cache
 def _here(name: str) -> Target:
-    """Return a target as this machine runs it."""
-    import llvmlite.binding as llvm
-
+    """Return a target as this machine runs it, as far as LLVM is there to tell."""
     target = TARGETS[name]
-    return replace(target, halves=target.vector_bytes == 64 and llvm.get_host_cpu_name() in _HALVES)
+    if target.vector_bytes < 64:
+        return target
+    try:
+        from llvmlite.binding import get_host_cpu_name
+    except (ImportError, OSError):
+        return target
+    return replace(target, halves=get_host_cpu_name() in _HALVES)
 
 
 def chosen() -> Target:
