@@ -7,8 +7,8 @@ the end, from which others take: who reads and writes a part of some weights doe
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
 
+from ..core.frozen import frozen
 from ..core.lowering import Layout
 from .cutting import WORTH_OWNING, kernel_time
 from .frame import NUMBER, STATUS, WHO, Alone, Emit, Frame, Memory, Places, chunk_function, own_table
@@ -22,7 +22,7 @@ from .text import Function, Value
 CLAIM = 4.0  # microseconds of what is claimed at once, about
 
 
-@dataclass(frozen=True)
+@frozen
 class Piece:
     """A call: of a kernel's function, or of the function of its chunks for one of them; and about how long it takes."""
 

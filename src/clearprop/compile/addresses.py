@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from ..core.frozen import frozen
 from .blocking import Plan
 from .heights import Rows
 from .microkernel import LINE, UNIT
@@ -13,7 +13,7 @@ from .text import Function, Value
 from .widths import Panels
 
 
-@dataclass(frozen=True)
+@frozen
 class Part:
     """Tiles `start` to `end` of one height from row `begin` on, and a part of their sums: `terms` from `k` on."""
 

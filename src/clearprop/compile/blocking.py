@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 
+from ..core.frozen import frozen
 from .dot import dot_rows
 from .heights import Rows, heights
 from .microkernel import accumulators
@@ -39,7 +40,7 @@ TALL = 0.8  # of the height that registers allow, at least, if rows of B begin w
 DEPTH = 4096  # bytes of a row of A that a tile goes through before it is put down
 
 
-@dataclass(frozen=True)
+@frozen
 class Layout:
     """Where a matrix's elements are: X[i, j] is ``i * row + j * column`` elements from the first.
 
@@ -56,7 +57,7 @@ class Layout:
         return Layout(self.column, self.row, self.room)
 
 
-@dataclass(frozen=True)
+@frozen
 class Plan:
     """A product C[m, n] = A[m, k] B[k, n] and how it is cut.
 

@@ -15,10 +15,10 @@ import struct
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import SettingError
+from ..core.frozen import frozen
 from .memory import NOWHERE, Extent
 
 FOLDER, LIMIT = "CLEARPROP_CACHE", "CLEARPROP_CACHE_MB"
@@ -30,7 +30,7 @@ HEADER, FACTS, PART = struct.Struct("<16s32s"), struct.Struct("<qqq"), struct.St
 MARK = b"clearprop object"
 
 
-@dataclass(frozen=True)
+@frozen
 class Code:
     """Machine code, not linked yet, and what must be known of it to run it.
 
@@ -51,7 +51,7 @@ class Code:
     notes: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class Entry:
     """A file of the cache: its size in bytes, and when it was last used, in seconds since 1970."""
 

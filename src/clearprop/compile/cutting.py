@@ -6,8 +6,9 @@ What a kernel takes is estimated from its arithmetic and the memory that it walk
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from ..core.frozen import frozen
 from .gemm import Product
 from .kernels import Apply, Contraction, Kernel, Loop, Special, Strips
 from .nest import Axis, accesses, nest
@@ -47,7 +48,7 @@ FEW = 16  # such blocks: each is tall enough to be worth the panels that it read
 LINE = 64  # elements of the innermost axis that stay together
 
 
-@dataclass(frozen=True)
+@frozen
 class Ranges:
     """A loop's axis in ranges of `step`: the axis at this depth of the nest, of this length."""
 
@@ -61,7 +62,7 @@ class Ranges:
         return -(-self.length // self.step)
 
 
-@dataclass(frozen=True)
+@frozen
 class Blocks:
     """A product in blocks of about as many tiles and panels each, so many down and across.
 
@@ -79,7 +80,7 @@ class Blocks:
         return self.down * self.across
 
 
-@dataclass(frozen=True)
+@frozen
 class Groups:
     """A product in groups of panels of all rows, or of one part of them after the other: large ones at both ends.
 

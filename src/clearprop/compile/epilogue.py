@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 
 import numpy as np
 
+from ..core.frozen import frozen
 from ..core.lowering import Layout
 from ..core.types import Type
 from .blocking import Layout as Strides
@@ -38,7 +38,7 @@ BYTE = np.dtype(np.int8)
 Writer = Callable[[Function, "Sums"], None]
 
 
-@dataclass(frozen=True)
+@frozen
 class Sums:
     """A tile of sums in scratch memory.
 
@@ -58,7 +58,7 @@ class Sums:
     turned: bool
 
 
-@dataclass(frozen=True)
+@frozen
 class Epilogue:
     """A loop over C that a product's sums go through; its folds, along rows, have begun.
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
+from ..core.frozen import frozen
 from .kernels import TEAM, Access, Buffer
 from .module import Module
 from .text import Function, Value
@@ -25,7 +25,7 @@ CHUNK = [("ptr", "table"), ("i64", "number"), ("i64", "who"), ("i64", "extra")]
 NUMBER, WHO, EXTRA = (Value(f"%{name}", "i64") for _, name in CHUNK[1:])
 
 
-@dataclass(frozen=True)
+@frozen
 class Places:
     """Where everything is.
 
@@ -53,7 +53,7 @@ class Places:
         return FIRST + before[buffer.home] + buffer.slot
 
 
-@dataclass(frozen=True)
+@frozen
 class Memory:
     """Bytes that a kernel needs while it runs: for all threads together, for each of them, and whether it is cut."""
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
+from ..core.frozen import frozen
 from .addresses import Part
 from .blocking import Layout, Plan
 from .choice import plan
@@ -45,7 +45,7 @@ SLICE = (
 )
 
 
-@dataclass(frozen=True)
+@frozen
 class Product:
     """The functions of a matrix product, and what they need.
 

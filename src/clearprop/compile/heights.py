@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+
+from ..core.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Rows:
     """Tiles of one height, one below the other: tiles `first` to `stop`, from row `start` on."""
 

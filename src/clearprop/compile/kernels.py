@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.frozen import frozen
 from ..core.graph import Graph, Location
 from ..core.lowering import Layout, Lowering, contiguous
 from ..core.types import Type
@@ -57,7 +58,7 @@ def ends(graph: Graph, padded: int = 0) -> tuple[tuple[Buffer, ...], tuple[Buffe
     return inputs, tuple(buffer(a.type, "output", i) for i, a in enumerate(graph.outputs))
 
 
-@dataclass(frozen=True)
+@frozen
 class Access:
     """A buffer, and where in it the element for each index of a kernel stands."""
 
@@ -85,7 +86,7 @@ STATUS = Access(Buffer(Type((4,), np.dtype(np.int64)), "status"), contiguous((4,
 FAILED, TEAM, FOUND, AXIS = range(4)
 
 
-@dataclass(frozen=True)
+@frozen
 class Failure:
     """What may go wrong where only the numbers show it, and the user's line that asked for it.
 
@@ -113,7 +114,7 @@ class Failure:
         return self.error(problem if self.where is None else f"{problem}\n  at {self.where}")
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Load:
     """A node that reads memory."""
 
@@ -125,7 +126,7 @@ class Load:
         return self.access.buffer.type.dtype
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Number:
     """A node that is one number everywhere."""
 
@@ -137,7 +138,7 @@ class Number:
         return self.value.dtype
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Apply:
     """A node that computes an elementary function of others."""
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 
+from ..core.frozen import frozen
 from .target import Target
 from .text import Function, Value, value_type
 
@@ -23,7 +23,7 @@ FLOAT = np.dtype(np.float32)
 DOUBLE = np.dtype(np.float64)
 
 
-@dataclass(frozen=True)
+@frozen
 class Format:
     """How the bits of a float are laid out: sign, exponent + bias, mantissa."""
 
@@ -48,7 +48,7 @@ FORMATS = {
 }
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Lanes:
     """A value with its dtype, and where it is being written.
 

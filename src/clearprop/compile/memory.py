@@ -6,11 +6,11 @@ A loop may write a result over what it reads for the last time, if it reads each
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ..core.frozen import frozen
 from ..core.lowering import Layout, contiguous
 from ..core.types import Type
 from .kernels import Buffer, Contraction, Kernel
@@ -21,7 +21,7 @@ COPIED = 16  # rows of a product, or more, for which a matrix is copied turned
 WORTH = 2**17  # bytes of an array, or more, for whose place kernels change their order
 
 
-@dataclass(frozen=True)
+@frozen
 class Extent:
     """How far temporary memory reaches, by how many threads there are.
 

@@ -7,10 +7,10 @@ chain of multiply-adds in the order of k; a later call goes on where the last on
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from ..core.frozen import frozen
 from .module import Module
 from .target import Target
 from .text import SUFFIXES, Function, Value, memory_type
@@ -39,7 +39,7 @@ FOLLOWS = (
 )
 
 
-@dataclass(frozen=True)
+@frozen
 class Tile:
     """What one kernel computes: T[rows, vectors · lanes] (+)= A[rows, K] B[K, vectors · lanes].
 

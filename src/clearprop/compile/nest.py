@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from ..core.frozen import frozen
 from .kernels import Access, Load, Loop
 
 
-@dataclass(frozen=True)
+@frozen
 class Axis:
     """An axis of the nest.
 

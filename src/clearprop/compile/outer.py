@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from ..core.frozen import frozen
 from .blocking import OWN
 from .cutting import outer_cut
 from .frame import NUMBER, WHO, Frame, Memory, chunk_function
@@ -101,7 +101,7 @@ def emit_outer(frame: Frame, target: Target, kernel: Contraction, name: str) -> 
     return Memory(0, own, True)
 
 
-@dataclass(frozen=True)
+@frozen
 class Here:
     """Addresses from which vectors are counted: of B's rows, and of the loop's arrays by their accesses' ids."""
 

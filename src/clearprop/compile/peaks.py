@@ -7,11 +7,11 @@ import functools
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ..core.frozen import frozen
 from .engine import Native
 from .module import Module
 from .target import Target, chosen
@@ -26,7 +26,7 @@ ELEMENTS = 1 << 22  # float64 of each of the triad's three arrays: 32 MiB, more 
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
 
 
-@dataclass(frozen=True)
+@frozen
 class Peaks:
     """Rates that so many threads reach together.
 

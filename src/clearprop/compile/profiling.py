@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ..core.frozen import frozen
 from ..core.lowering import Contract
 from .claiming import supported
 from .contents import brings, contents, flops, kind, moved, shapes
@@ -22,7 +22,7 @@ FEWEST = 3  # of long runs
 WIDTH = 32  # of what is printed of a name
 
 
-@dataclass(frozen=True)
+@frozen
 class Row:
     """A kernel's share of a run.
 
@@ -59,7 +59,7 @@ class Row:
     memory_share: float
 
 
-@dataclass(frozen=True)
+@frozen
 class Profile:
     """Where the time of a run goes; prints as a table.
 

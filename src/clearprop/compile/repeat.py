@@ -9,12 +9,12 @@ from __future__ import annotations
 import ctypes
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from ..core.frozen import frozen
 from ..core.graph import Graph
 from ..core.types import type_of
 from .frame import STATUS, Frame, Memory
@@ -37,7 +37,7 @@ PART = 32  # and one in so many of all that there is
 DONE = 4  # a loop's status has a fifth number: how many steps it has done
 
 
-@dataclass(frozen=True)
+@frozen
 class Roles:
     """What the inputs and outputs of a step's graph are.
 

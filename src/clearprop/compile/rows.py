@@ -7,11 +7,11 @@ the bytes along each further axis.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ..core.frozen import frozen
 from ..core.types import Type
 from .frame import EXTRA, NUMBER, STATUS, Frame, chunk_function
 from .kernels import Buffer
@@ -46,7 +46,7 @@ def description(array: Array) -> Array:
     return np.array([address, array.strides[0], packed(array), *array.strides[1:]], np.int64)
 
 
-@dataclass(frozen=True)
+@frozen
 class Rows:
     """The rows of one array in a mini-batch, and the functions that copy them.
 

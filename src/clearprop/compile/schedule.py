@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.frozen import frozen
 from ..core.graph import Atom, Const, Eqn, Graph, Var
 from ..core.lowering import Contract, Fold, Gather, Layout, Map, Place, Scatter, View, contiguous
 from ..core.types import Type
@@ -56,7 +57,7 @@ class Known:
     source: Var | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class Schedule:
     """Kernels in the order in which they run, and the memory that they share with the outside."""
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ..core.errors import SettingError
+from ..core.frozen import frozen
 
 VARIABLE = "CLEARPROP_TARGET"
 
 
-@dataclass(frozen=True)
+@frozen
 class Target:
     """A kind of processor.
 

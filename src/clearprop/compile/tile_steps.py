@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from ..core.frozen import frozen
 from .blocking import Plan
 from .dot import dot_kernel
 from .epilogue import Epilogue, Sums, called, storing
@@ -13,7 +12,7 @@ from .turned_store import storing_turned
 from .widths import Panels
 
 
-@dataclass(frozen=True)
+@frozen
 class Steps:
     """Names of functions.
 

@@ -7,11 +7,11 @@ gives. Floats of 16 bits are computed in 32 and rounded, as in NumPy.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ..core.frozen import frozen
 from ..core.graph import Atom, Const
 from . import (
     arithmetic,
@@ -116,7 +116,7 @@ HALVES = {"maximum": arithmetic.maximum_of_halves, "minimum": arithmetic.minimum
 """What NumPy does in another way where the operands are of 16 bits."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Refusal:
     """Operands that a function refuses with an error.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from ..core.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Panels:
     """Panels of one width, side by side: panels `first` to `stop`, from column `start` on.
 

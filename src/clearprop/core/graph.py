@@ -13,19 +13,20 @@ import itertools
 import linecache
 import string
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from .frozen import frozen
 from .types import Type
 
 if TYPE_CHECKING:
     from .primitive import Primitive
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class Location:
     """A line of the user's code."""
 
@@ -99,7 +100,7 @@ class Const:
 Atom: TypeAlias = Var | Const
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen(eq=False, slots=True)
 class Eqn:
     """One equation: ``out = primitive(*inputs, **params)``."""
 
@@ -119,7 +120,7 @@ class Eqn:
         return Eqn(self.primitive, inputs, self.params, self.out, self.where)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen(eq=False, slots=True)
 class Graph:
     """Inputs, equations in the order in which they are computed, outputs."""
 

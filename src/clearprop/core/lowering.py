@@ -17,13 +17,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
+from .frozen import frozen
 from .types import Type
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class Layout:
     """Where the elements of an array stand in memory, counted in elements.
 
@@ -87,21 +87,21 @@ def contiguous(shape: Sequence[int], offset: int = 0) -> Layout:
     return Layout(tuple(shape), tuple(reversed(strides)), offset)
 
 
-@dataclass(frozen=True)
+@frozen
 class Map:
     """Element by element: the compiler's elementary function of this name, with the operation's parameters."""
 
     function: str
 
 
-@dataclass(frozen=True)
+@frozen
 class View:
     """``rule(layout, **params)``: the result's layout over the input's memory, or None if it must be copied."""
 
     rule: Callable[..., Layout | None]
 
 
-@dataclass(frozen=True)
+@frozen
 class Place:
     """``parts(result layout, types, **params)``: for each input, the layout of its place in the result."""
 
@@ -109,48 +109,48 @@ class Place:
     zeros: bool  # whether the result holds zeros elsewhere
 
 
-@dataclass(frozen=True)
+@frozen
 class Fold:
     """Along the parameter ``axes``: "add", "maximum", "minimum", "logical_or" or "logical_and"."""
 
     combine: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Scan:
     """Partial results of a Fold along the parameter ``axis``."""
 
     combine: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Pick:
     """Index of the element for which ``better`` ("greater" or "less") holds, along the parameter ``axis``."""
 
     better: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Sort:
     """The indices that sort along the parameter ``axis``, equal elements in their order, NaN last."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Contract:
     """The matrix product over the last two axes, for each index of those before."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Gather:
     """Elements of the first input at the indices that the others give of its leading axes."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Scatter:
     """Zeros of the parameter ``shape``, with the first input added at the indices that the others give."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Draw:
     """Philox bits of the key and the word that are the inputs, in the parameter ``domain``."""
 

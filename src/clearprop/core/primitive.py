@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from .frozen import frozen
 from .lowering import Lowering
 from .trace import record
 from .traced import Traced
@@ -53,7 +53,7 @@ class Constant(Derivative):
         return None
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Primitive:
     """An operation with one result.
 
@@ -80,7 +80,7 @@ class Primitive:
     derivative: Derivative
     lowering: Lowering
     prepare: Callable[[tuple[Any, ...]], tuple[Any, ...]] | None = None
-    __doc__: str = ""
+    __doc__: str = __doc__
 
     def __call__(self, *args: Array, **params: Any) -> Array:
         """Compute the result, or record the equation if an argument is traced."""

@@ -23,6 +23,7 @@ from typing import Any, Self, TypeAlias, TypeVar, dataclass_transform
 import numpy as np
 
 from .errors import StructureError
+from .frozen import frozen
 from .traced import Traced
 from .types import Array, type_of
 
@@ -131,7 +132,7 @@ class _Leaf:
 LEAF = _Leaf()
 
 
-@dataclass(frozen=True)
+@frozen
 class Static:
     """A value that is not walked: a setting, a function, a string, None."""
 
@@ -141,7 +142,7 @@ class Static:
         return repr(self.value)
 
 
-@dataclass(frozen=True)
+@frozen
 class Node:
     """A Module, dict, list or tuple: its type, the keys of its children and their structures."""
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from .errors import DTypeError, ShapeError
+from .frozen import frozen
 
 Array: TypeAlias = Any
 """A NumPy array, or a traced value that stands for one: code between tracing and NumPy takes both."""
@@ -36,7 +36,7 @@ def is_float(dtype: np.dtype[Any]) -> bool:
     return dtype.kind == "f"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(slots=True)
 class Type:
     """Shape and dtype of an array.
 

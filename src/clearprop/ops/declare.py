@@ -14,13 +14,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache, wraps
 from typing import Any
 
 import numpy as np
 
 from ..core.errors import DTypeError
+from ..core.frozen import frozen
 from ..core.lowering import Lowering, Map
 from ..core.primitive import Constant, Derivative, Params, Primitive
 from ..core.traced import NUMPY, Traced
@@ -63,7 +63,7 @@ def chain(ct: Array, slope: Array) -> Array:
     return PRIMITIVES["chain"](ct, slope)
 
 
-@dataclass(frozen=True)
+@frozen
 class Elementwise(Derivative):
     """y depends on each x in its own element only; the partials say how."""
 
@@ -208,7 +208,7 @@ def fit(value: Array, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
 # ---- linear and multilinear
 
 
-@dataclass(frozen=True)
+@frozen
 class Linear(Derivative):
     """f is linear in all arguments that have a transpose, taken together: f(a + b) = f(a) + f(b)."""
 
@@ -248,7 +248,7 @@ class Linear(Derivative):
         return self.call(*moved, **params)
 
 
-@dataclass(frozen=True)
+@frozen
 class Multilinear(Linear):
     """f is linear in each argument while the others stay: a product."""
 
@@ -304,7 +304,7 @@ def multilinear(
 # ---- the rest
 
 
-@dataclass(frozen=True)
+@frozen
 class ByHand(Derivative):
     """Both rules written out, for one argument."""
 

@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Annotated, NoReturn, TypeAlias, get_args, get_type_hints
 
 from ..core.errors import SettingError
+from ..core.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Domain:
     """The numbers from low to high that a setting may be.
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..core.errors import DataError
+from ..core.frozen import frozen
 from ..core.types import native, require_supported, type_of
 from ..ops.random import permutation
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Samples:
     """Inputs and targets with the samples on the first axis, and perhaps a weight for each.
 

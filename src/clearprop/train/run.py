@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core import tree
+from ..core.frozen import frozen
 from .data import Samples
 from .storage import read_file, write_file
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from ..explanation.doctor.diagnosis import Diagnosis
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Setup:
     """What a training began with; a Run that `fit` has made keeps it in memory, by reference, not in its file.
 

@@ -8,15 +8,15 @@ an explanation runs it on arrays and reads every number on the way.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
+from ..core.frozen import frozen
 from ..core.graph import Atom, Eqn, Graph, Var
 from ..core.interpret import read
 from ..core.trace import located
 from ..core.types import Array, is_float
 
 
-@dataclass(frozen=True)
+@frozen
 class Step:
     """One step back: the error at an equation's result, and the share that each input gets of it.
 

@@ -8,19 +8,19 @@ declare; each says whether it is exact, and only exact ones run unless asked for
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..core.check import verify
+from ..core.frozen import frozen
 from ..core.graph import Atom, Const, Eqn, Graph, Var
 
 Definition = Callable[[Atom], Eqn | None]
 Outcome = Atom | tuple[Any, tuple[Atom, ...], dict[str, Any]] | None
 
 
-@dataclass(frozen=True)
+@frozen
 class Rewrite:
     """A named rule: from an equation to a value it equals, to (primitive, inputs, params), or None."""
 
