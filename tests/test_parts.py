@@ -32,35 +32,48 @@ def defined(text):
     return re.findall(r"(?m)^define .*?@(\w+)\(", text)
 
 
-@pytest.mark.parametrize("most", [1, 2, 3, 4])
-def test_every_function_is_in_one_part(most, monkeypatch):
+def sizes(texts):
+    return [sum(map(len, re.findall(r"(?ms)^define .*?^}", text))) for text in texts]
+
+
+@pytest.mark.parametrize("letters", [1000, 4000, 16000, 10**6])
+def test_every_function_is_in_one_part(letters, monkeypatch):
+    monkeypatch.setattr(parts, "LETTERS", letters)
+    made = network()
+    texts, module = list(made._parts()), made.module
+    names = [name for text in texts for name in defined(text)]
+    assert len(names) == len(set(names))
+    assert set(names) == set(module.functions)
+    lengths = [len(text) for text in module.functions.values()]
+    assert max(sizes(texts)) <= 1.5 * letters + max(lengths)
+    assert len(texts) <= 1 + 2 * sum(lengths) / letters
+
+
+def test_parts_come_while_the_program_is_written(monkeypatch):
     monkeypatch.setattr(parts, "LETTERS", 1000)
-    monkeypatch.setattr(parts, "MOST", most)
-    module = network().module
-    texts = parts.parts(module)
-    assert len(texts) == most
-    assert [name for text in texts for name in defined(text)] == list(module.functions)
-    sizes = [sum(len(module.functions[name]) for name in defined(text)) for text in texts]
-    assert max(sizes) - min(sizes) <= 2 * max(map(len, module.functions.values()))
+    made, numbers = network(), []
+    real = made._kernel
+    monkeypatch.setattr(made, "_kernel", lambda *args: numbers.append(args[1]) or real(*args))
+    next(made._parts())
+    assert numbers == [0]
 
 
 def test_calls_go_back(monkeypatch):
     """What a function calls stands in its own part or an earlier one, which makes the call a straight one."""
     monkeypatch.setattr(parts, "LETTERS", 1000)
     known = set()
-    for text in parts.parts(network().module):
+    for text in network()._parts():
         known |= set(defined(text))
         assert set(re.findall(r"call [^@\n]*@(\w+)\(", text)) <= known
 
 
 def test_a_short_program_is_one_part():
-    assert len(parts.parts(Program(trace(lambda x: [x + 1], [Type((3,), X.dtype)])[0]).module)) == 1
+    assert len(list(Program(trace(lambda x: [x + 1], [Type((3,), X.dtype)])[0])._parts())) == 1
 
 
 def test_parts_compute_what_the_whole_computes(monkeypatch):
-    monkeypatch.setattr(parts, "MOST", 1)
+    monkeypatch.setattr(parts, "LETTERS", 10**6)
     whole = network()([X])
-    monkeypatch.setattr(parts, "MOST", 4)
     monkeypatch.setattr(parts, "LETTERS", 1000)
     for a, b in zip(whole, network()([X]), strict=True):
         assert a.tobytes() == b.tobytes()
@@ -73,7 +86,8 @@ def threads():
 
 
 def test_code_does_not_depend_on_how_many_make_it(threads):
-    texts = [[part] for part in parts.parts(network().module)]
+    texts = [[part] for part in network()._parts()]
+    assert len(texts) > 1
     threads(1)
     alone = assemble([*texts, *texts], chosen())
     threads(4)

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..core.check import VERIFY
+from .module import SELDOM
 from .side_by_side import SideBySide
 from .target import Target, chosen
 from .threads import get_threads
@@ -48,32 +49,28 @@ def missing() -> str:
     return ""
 
 
-def machine(target: Target) -> Any:
-    """Return LLVM's target machine."""
+def machine(target: Target, text: str = "") -> Any:
+    """Return LLVM's target machine for a module's text."""
     llvm = _ready()
     kind = llvm.Target.from_triple(target.triple) if target.triple else llvm.Target.from_default_triple()
-    return kind.create_target_machine(features=target.features, opt=2, reloc="pic", codemodel="default")
+    level = 0 if text.startswith(SELDOM) else 2
+    return kind.create_target_machine(features=target.features, opt=level, reloc="pic", codemodel="default")
 
 
-def assemble(programs: Iterable[Sequence[str]], target: Target) -> list[bytes]:
+def assemble(programs: Iterable[Iterable[str]], target: Target) -> list[bytes]:
     """Return the machine code of programs, to be linked; all their parts are made side by side.
 
     Parameters
     ----------
-    programs : iterable of sequences of str
-        The parts of each, modules of LLVM text that call each other. While the next one is written, those of the
-        ones before are made.
+    programs : iterable of iterables of str
+        The parts of each, modules of LLVM text that call each other. Parts are made while the next ones are written.
     target : Target
     """
     with making, SideBySide(lambda text: _object(text, target), get_threads()) as made:
         _ready()
-        counts = []
-        for texts in programs:
-            counts.append(len(texts))
-            for text in texts:
-                made.add(text)
-        objects = iter(made.objects())
-        return [_packed([next(objects) for _ in range(count)]) for count in counts]
+        places = [[made.add(text) for text in texts] for texts in programs]
+        objects = made.objects()
+        return [_packed([objects[i] for i in own]) for own in places]
 
 
 def _object(text: str, target: Target) -> bytes:
@@ -82,7 +79,7 @@ def _object(text: str, target: Target) -> bytes:
     with llvm.create_context() as context, llvm.parse_assembly(text, context) as module:
         if os.environ.get(VERIFY):
             module.verify()
-        with machine(target) as made_for, llvm.ffi.OutputString() as problem:
+        with machine(target, text) as made_for, llvm.ffi.OutputString() as problem:
             buffer = _emit()(made_for, module, 1, problem)
             if not buffer:
                 raise RuntimeError(f"LLVM made no object: {problem}")
@@ -121,7 +118,7 @@ def _unpacked(code: bytes) -> list[bytes]:
 
 def assembly(text: str, target: Target) -> str:
     """Return the machine code of LLVM text as people read it."""
-    with making, _ready().parse_assembly(text) as module, machine(target) as made_for:
+    with making, _ready().parse_assembly(text) as module, machine(target, text) as made_for:
         return str(made_for.emit_assembly(module))
 
 

@@ -9,6 +9,8 @@ ATTRIBUTES = (
     f"attributes #0 = {{ {COMMON} }}",
     f"attributes #1 = {{ {COMMON} noinline optnone }}",  # made in half the time, to the same bits
 )
+SELDOM = "; made in the least time\n"
+"""How a text begins that LLVM need not look for better code in at all."""
 
 
 class Module:
@@ -38,4 +40,4 @@ class Module:
     def of(self, functions: Iterable[str]) -> str:
         """Return a module of these functions, with all else that this one has."""
         lines = [*self.globals.values(), *self.declared.values(), *functions]
-        return "\n".join([*lines, *ATTRIBUTES, ""])
+        return SELDOM * self.seldom + "\n".join([*lines, *ATTRIBUTES, ""])

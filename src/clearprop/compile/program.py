@@ -118,12 +118,20 @@ class Program:
     def module(self) -> Module:
         """The graph as LLVM text."""
         module = Module(self.seldom)
-        names = [self._kernel(module, i, kernel) for i, kernel in enumerate(self.schedule.kernels)]
+        for _ in self._written(module):
+            pass
+        return module
+
+    def _written(self, module: Module) -> Iterator[str]:
+        """Write it, and yield the name of each kernel when its functions stand there."""
+        names = []
+        for i, kernel in enumerate(self.schedule.kernels):
+            names.append(self._kernel(module, i, kernel))
+            yield names[-1]
         run = Function(module, "run", [("ptr", "table")], internal=False, plain=True)
         self._order(run, names)
         run.finish()
         self._finish(module)
-        return module
 
     @cached_property
     def _owned(self) -> set[Buffer]:
@@ -136,9 +144,11 @@ class Program:
         """All of it."""
         return self.module.text()
 
-    def _parts(self) -> list[str]:
-        """Return it as modules that LLVM can work on side by side."""
-        return parts(self.module)
+    def _parts(self) -> Iterator[str]:
+        """Yield it, as it is written, as modules that LLVM can work on side by side."""
+        module = Module(self.seldom)
+        yield from parts(module, self._written(module))
+        vars(self)["module"] = module
 
     def _order(self, run: Function, names: Sequence[str]) -> None:
         """Write the calls of the kernels, in order."""
@@ -315,7 +325,7 @@ def make(programs: Iterable[Program], target: Target) -> None:
     with making:
         missing: list[Program] = []
 
-        def texts() -> Iterator[list[str]]:
+        def texts() -> Iterator[Iterator[str]]:
             for program in programs:
                 if program._made is None and not program._find():
                     missing.append(program)

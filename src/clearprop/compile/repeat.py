@@ -106,8 +106,6 @@ class Repeat(Program):
         inputs, outputs = self.schedule.inputs, self.schedule.outputs  # as its kernels know them
         streamed = inputs[self.roles.carried :]
         copying = [self._rows(buffer) for buffer in streamed]
-        for each in copying:
-            each.write(module)
         rows, data, records = (Value(f"%{name}", "ptr") for name in ("rows", "data", "records"))
         batch = streamed[0].type.shape[0]
         sources = [self._entry(f, data, i) for i in range(len(streamed))]

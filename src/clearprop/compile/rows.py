@@ -68,10 +68,12 @@ class Rows:
         """Bytes of a row."""
         return self.batch.bytes // self.count
 
-    def write(self, module: Module) -> None:
-        """Write the function that copies whole rows."""
-        f = Function(module, self.name, [*GIVEN, ("i64", "first"), ("i64", "last")], plain=True)
-        self._write(f, Value("%first", "i64"), Value("%last", "i64"), Value("0", "i64"), self.size)
+    def _whole(self, module: Module) -> str:
+        """Return the name of the function that copies whole rows."""
+        if self.name not in module.functions:
+            f = Function(module, self.name, [*GIVEN, ("i64", "first"), ("i64", "last")], plain=True)
+            self._write(f, Value("%first", "i64"), Value("%last", "i64"), Value("0", "i64"), self.size)
+        return self.name
 
     def _write(self, f: Function, first: Value, last: Value, begin: Value, size: int) -> None:
         """Write the copying of some rows: so many bytes of each from one on, all of it if there are more axes."""
@@ -155,7 +157,7 @@ class Rows:
 
     def part(self, frame: Frame, first: Value, last: Value) -> None:
         """Write the copying of some rows, which have been announced."""
-        self._called(frame, self.name, first, last)
+        self._called(frame, self._whole(frame.f.module), first, last)
 
     def columns(self, frame: Frame, first: Value, count: int) -> None:
         """Write the copying of so many elements of each row from one on; of rows with one axis, announced likewise."""
@@ -181,7 +183,8 @@ class Rows:
         from .cutting import wanted
 
         f, arguments = frame.f, (found, numbers, left, to)
-        whole = f"call void @{self.name}({', '.join(map(str, arguments))}, i64 0, i64 {self.count})"
+        copy = self._whole(f.module)
+        whole = f"call void @{copy}({', '.join(map(str, arguments))}, i64 0, i64 {self.count})"
         chunks = min(wanted(self.batch.bytes / FAR), self.count)
         if chunks == 1:
             f.do(whole)
@@ -195,14 +198,14 @@ class Rows:
 
     def _chunk(self, module: Module, step: int) -> str:
         """Write the function for some rows, which finds its arguments in memory."""
-        f = chunk_function(module, f"{self.name}_chunk")
+        copy, f = self._whole(module), chunk_function(module, f"{self.name}_chunk")
         room = f.make(f"inttoptr {EXTRA} to ptr", "ptr")
         arguments = [
             f.make(f"load {kind}, {f.at(room, i, I64)}, align 8", kind) for i, (kind, _) in enumerate(GIVEN)
         ]
         first = f.integer("mul", NUMBER, step)
         last = f.call("llvm.smin", f.integer("add", first, step), Value(str(self.count), "i64"))
-        f.do(f"call void @{self.name}({', '.join(map(str, (*arguments, first, last)))})")
+        f.do(f"call void @{copy}({', '.join(map(str, (*arguments, first, last)))})")
         f.finish()
         return f.name
 

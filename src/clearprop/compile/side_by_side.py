@@ -40,11 +40,12 @@ class SideBySide:
         self._end()
         sys.setswitchinterval(self._interval)
 
-    def add(self, text: str) -> None:
-        """Let an object be made of a text."""
+    def add(self, text: str) -> int:
+        """Let an object be made of a text; return its place among the objects."""
         with self._lock:
+            place = len(self._texts)
             self._texts.append(text)
-            self._waiting.append(len(self._texts) - 1)
+            self._waiting.append(place)
             self._waiting.sort(key=lambda i: len(self._texts[i]))
         if len(self._helpers) < min(self._most, len(self._texts)):
             helper = threading.Thread(target=self._help, daemon=True)
@@ -54,9 +55,10 @@ class SideBySide:
             except RuntimeError:  # the system gives no more threads, or Python is about to end
                 self._most = 0
         self._added.release()
+        return place
 
     def objects(self) -> list[bytes]:
-        """Return the objects of the texts, in order, when all are made."""
+        """Return the objects of the texts, each in its place, when all are made."""
         self._work()
         self._end()
         for error in self._errors:

@@ -104,9 +104,7 @@ class Function:
         self.lines = [f"define {linkage}{returned} @{name}({listed})", "entry:"]
         self.allocated: list[str] = []
         self.block, self.count, self.plain = "entry", 0, plain
-        self.crowded = (
-            False  # whether registers may not hold all vectors: the stack then begins at a cache line
-        )
+        self.crowded = False  # whether vectors may spill: the stack then begins at a cache line
 
     # ---- the text itself
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,8 +30,8 @@ class Timed(Program):
             run.store(total, place, I64)
             before = after
 
-    def _parts(self) -> list[str]:
-        return [self.text]  # one module, since what has passed is one array
+    def _parts(self) -> Iterator[str]:
+        yield self.text  # one module, since what has passed is one array
 
     def _finish(self, module: Module) -> None:
         """Write ``ticks(out)``, which hands over what has passed in each kernel, and the clock; and begins anew."""
