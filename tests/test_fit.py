@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import clearprop as cp
-from clearprop.core.errors import DataError, FileError, ShapeError
+from clearprop.core.errors import DataError, FileError, SettingError, ShapeError
 
 RNG = np.random.default_rng(0)
 X = RNG.uniform(-1, 1, (50, 2))
@@ -51,6 +51,14 @@ def test_the_last_smaller_batch_is_trained_on_too():
     assert [s.done for s in steps] == [0.4, 0.8, 1.0] * 2
     assert [s.number for s in steps] == [1, 2, 3, 4, 5, 6]
     assert not same_bits(steps[1].model, steps[2].model)
+
+
+@pytest.mark.parametrize("wrong", ["adam", cp.optim.Adam, 0.1])
+def test_what_is_no_optimizer_is_refused(wrong):
+    with pytest.raises(
+        SettingError, match=r"optimizer=.*must be an optimizer, such as cp\.optim\.Adam\(1e-3\)"
+    ):
+        fit(classifier(), (X, LABELS), loss=CE, optimizer=wrong)
 
 
 def test_every_sample_once_an_epoch_in_another_order():

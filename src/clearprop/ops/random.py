@@ -25,19 +25,18 @@ from .declare import PRIMITIVES, constant
 __all__ = ["bernoulli", "bits", "fold_in", "key", "normal", "permutation", "split", "uniform"]
 
 _ROUNDS = 10
-_MULTIPLIERS = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
+_MULTIPLIERS = 0xD2511F53, 0xCD9E8D57
 _WEYL = 0x9E3779B9, 0xBB67AE85
-_MASK = np.uint64(0xFFFFFFFF)
-_32 = np.uint64(32)
+_MASK = 0xFFFFFFFF
 
 
 def philox(counter: tuple[Array, ...], key: tuple[int, int]) -> tuple[Array, ...]:
-    """Encrypt counters of four 32-bit words, held in uint64 arrays, with a key of two."""
+    """Encrypt counters of four 32-bit words, held in uint64 arrays or Python's integers, with a key of two."""
     a, b, c, d = counter
     for r in range(_ROUNDS):
-        k0, k1 = (np.uint64((word + r * weyl) & 0xFFFFFFFF) for word, weyl in zip(key, _WEYL, strict=True))
+        k0, k1 = ((word + r * weyl) & _MASK for word, weyl in zip(key, _WEYL, strict=True))
         p, q = a * _MULTIPLIERS[0], c * _MULTIPLIERS[1]
-        a, b, c, d = (q >> _32) ^ b ^ k0, q & _MASK, (p >> _32) ^ d ^ k1, p & _MASK
+        a, b, c, d = (q >> 32) ^ b ^ k0, q & _MASK, (p >> 32) ^ d ^ k1, p & _MASK
     return a, b, c, d
 
 
@@ -53,13 +52,10 @@ def random_bits(key: Array, word: Array, *, shape: tuple[int, ...], domain: int)
     if type_of(key) != Type((2,), np.uint32):
         _bits_type(type_of(key), type_of(word), shape=shape, domain=domain)
     size = math.prod(shape)
-    block = np.arange((size + 3) // 4, dtype=np.uint64)
-    counter = (
-        block & _MASK,
-        block >> _32,
-        np.full_like(block, int(word) & 0xFFFFFFFF),
-        np.full_like(block, domain),
-    )
+    block = (
+        np.arange((size + 3) // 4, dtype=np.uint64) if size > 4 else 0
+    )  # few are quicker as Python's integers
+    counter = (block & _MASK, block >> 32, int(word) & _MASK, domain)
     words = philox(counter, (int(key[0]), int(key[1])))
     return np.stack(words, axis=-1).reshape(-1)[:size].reshape(shape).astype(np.uint32)
 
@@ -78,7 +74,7 @@ def key(seed: int) -> np.ndarray[Any, Any]:
     array([7, 0], dtype=uint32)
     """
     number = int(seed) & 0xFFFFFFFFFFFFFFFF
-    return np.array([number & 0xFFFFFFFF, number >> 32], np.uint32)
+    return np.array([number & _MASK, number >> 32], np.uint32)
 
 
 def as_key(rng: Any) -> Array:

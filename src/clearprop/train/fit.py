@@ -11,7 +11,7 @@ import numpy as np
 
 from ..api.inside import Inside, says_inside
 from ..ops.random import fold_in, key
-from ..optim import LBFGS, Adam, Optimizer, ReduceOnPlateau
+from ..optim import Optimizer
 from .data import Samples, hold_out, samples
 from .evaluation import evaluate, require_measurable
 from .history import Keeper, Tally
@@ -24,6 +24,7 @@ from .stopping import EarlyStopping
 
 if TYPE_CHECKING:
     from ..explanation.causes.cause import Cause
+    from ..optim import LBFGS, ReduceOnPlateau
 
 _PAUSE = 0.05  # seconds between two looks at what native code does: at progress, at Ctrl-C
 
@@ -101,7 +102,7 @@ def fit(
         If shapes do not fit, naming the layer; or if a loss of one's own takes all predictions against all targets,
         as predictions [n,1] less targets [n] does.
     SettingError
-        If the model ends in a softmax or a sigmoid that the loss takes once more.
+        If the model ends in a softmax or a sigmoid that the loss takes once more, or ``optimizer`` is none.
 
     Examples
     --------
@@ -113,7 +114,10 @@ def fit(
     >>> run.history["loss"][0] > 0.1 > 0.01 > run.history["loss"][-1]
     True
     """
-    optimizer = Adam(1e-3) if optimizer is None else optimizer
+    if optimizer is None:
+        from ..optim import Adam
+
+        optimizer = Adam(1e-3)
     given = samples(data, sample_weight)
     if not allow_target_in_x:
         require_no_target_among_inputs(given)

@@ -23,7 +23,7 @@ from ..core.errors import DataError, SettingError
 from ..core.types import Array
 from ..nn.context import INFERENCE, Context, apply
 from ..ops.random import fold_in, key, permutation
-from ..optim import LBFGS, Optimizer
+from ..optim import Optimizer
 from .data import Samples, samples
 from .journal import Journal, all_finite
 from .mistakes import require_no_target_among_inputs, require_sound
@@ -31,6 +31,7 @@ from .stepper import Interpreted, Native, Stepper
 
 if TYPE_CHECKING:
     from ..explanation.causes.cause import Cause
+    from ..optim import LBFGS
 
 Loss = Callable[..., Any]
 
@@ -183,6 +184,8 @@ def loop(
     ------
     DataError
         If there is no epoch to do, or no sample in a batch.
+    SettingError
+        If there is no such backend, or the optimiser is none.
     """
     if epochs < 1 or batch_size < 1:
         raise DataError(f"epochs={epochs}, batch_size={batch_size}: both must be at least 1")
@@ -190,7 +193,13 @@ def loop(
     require_sound(model, data, weighted, batch_size)
     try_loss(model, data, weighted)
     noise = fold_in(key(seed), NOISE)
-    if isinstance(optimizer, LBFGS):
+    if not isinstance(optimizer, Optimizer):
+        from ..optim import LBFGS
+
+        if not isinstance(optimizer, LBFGS):
+            raise SettingError(
+                f"optimizer={optimizer!r}: must be an optimizer, such as cp.optim.Adam(1e-3) or cp.optim.LBFGS()"
+            )
         return full_batch(model, data.only(), weighted, optimizer, epochs, noise, keep_predictions)
     if backend not in BACKENDS:
         raise SettingError(f"backend={backend!r}: must be one of {', '.join(map(repr, BACKENDS))}")
