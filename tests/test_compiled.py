@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 import clearprop as cp
 from cases import CASES, ELEMENTWISE, Case
 from clearprop.compile.engine import assemble
-from clearprop.compile.parts import parts
 from clearprop.compile.program import Program
 from clearprop.compile.target import TARGETS, detect
 from clearprop.core.graph import Graph
@@ -182,7 +181,7 @@ def test_neon_is_written_and_assembled(number: int) -> None:
     for case in part(CASES, number):
         for dtype in FLOATS:
             graph = values(case, drawn(case, dtype))
-            (code,) = assemble([parts(Program(simplify(graph), TARGETS["neon"]).module)], TARGETS["neon"])
+            (code,) = assemble([Program(simplify(graph), TARGETS["neon"])._parts()], TARGETS["neon"])
             assert code[8:][18:20] == b"\xb7\x00"  # AArch64, says the ELF header after the object's length
 
 

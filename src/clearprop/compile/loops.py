@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
 
+from .far_memory import ask, store_past, twice
 from .kernels import STATUS, Access, Apply, Folded, Load, Loop, Node, Number, Store
 from .nest import Axis, accesses, nest
 from .specials import note_failure
@@ -17,11 +18,6 @@ from .vocabulary import chained, compute, convert, refused
 
 FEW = 4  # vectors that are written one after the other instead of in a loop
 ABREAST = 4  # vectors that long functions compute as one, so that none waits for its own last instruction
-
-DISTANT, FAR = 2**20, 2**25  # bytes of an array, at least, beyond the second cache, and beyond all
-AHEAD, LINE = 2**12, 64  # bytes of a page, and of a cache line
-MANY = 4  # arrays, at least, of which half a page ahead is enough
-BYTE = np.dtype(np.uint8)
 
 Addresses = Callable[[Access], Value]
 """From an access to the address of its buffer's first element."""
@@ -86,6 +82,7 @@ class _Emitter:
         self.wide = self.lanes * (ABREAST if chains else 1)
         function.crowded |= chains
         self.count = 0  # how many lanes of a piece exist; 0 for all
+        self.past: Collection[int] = ()  # arrays that are stored past the caches
         self.still: dict[tuple[int, int], Value] = {}  # values that are the same everywhere
         self.fixed: dict[tuple[int, int], Value] = {}  # and those that are along the innermost axis
         self.varying = self._changing([self.axes[-1]])
@@ -111,6 +108,10 @@ class _Emitter:
             return
         moving = self._changing(self.axes)
         self._settle(self.still, [n for n in self.loop.nodes if id(n) not in moving], self.bases)
+        twice(self.f, self.loop, self.axes, self.bases, self._through)
+
+    def _through(self, past: Collection[int]) -> None:
+        self.past = past
         self._walk(0, self.bases)
 
     def _settle(
@@ -319,16 +320,8 @@ class _Emitter:
         return compute(self.f, self.target, node.function, args, dtypes, node.dtype, node.params)
 
     def _ask(self, access: Access, place: Value, lanes: int, write: bool = False) -> None:
-        """Ask for memory a page ahead, if a function is long, or no cache has arrays and several are written.
-
-        What a processor asks for by itself ends with a page, and is late where it has much else to do.
-        """
-        far = access.buffer.bytes >= FAR
-        busy = lanes > self.lanes or (far and len(self.loop.stores) > 1)
-        ahead = AHEAD // 2 if far and len(accesses(self.loop)) >= MANY else AHEAD
-        if busy and self.inner.strides[self._index(access)] == 1 and access.buffer.bytes >= DISTANT:
-            for line in range(0, lanes * access.buffer.type.dtype.itemsize, LINE):
-                self.f.prefetch(self.f.at(place, ahead + line, BYTE), write, second=True)
+        if self.inner.strides[self._index(access)] == 1:
+            ask(self.f, self.loop, access, place, lanes, lanes > self.lanes, write)
 
     def _refuse(self, node: Apply, args: list[Value], dtypes: list[np.dtype[Any]]) -> None:
         """Write that the loop has failed if an operand is one that the function refuses."""
@@ -364,6 +357,9 @@ class _Emitter:
     ) -> None:
         n, type = self._index(store.access), store.access.buffer.type
         value, dtype = self._value(store.node, lanes, values), type.dtype
+        if n in self.past and lanes >= self.lanes and not self.count:
+            store_past(self.f, value, pointers[n], dtype.itemsize)
+            return
         self._ask(store.access, pointers[n], lanes, write=True)
         if axis.strides[n] == 1 and self._mask(lanes) and type in self.read:
             write_in_pieces(self.f, value, pointers[n], dtype, self.count)

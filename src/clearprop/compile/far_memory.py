@@ -1,0 +1,94 @@
+"""What loops do about long arrays: they ask for them ahead, and store past the caches.
+
+An ordinary store reads a cache line before it changes it, and writes it back later. Of what goes to memory and comes
+from it while ``z = x + y`` runs over long arrays, that is a quarter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+
+import numpy as np
+
+from .kernels import Access, Load, Loop
+from .nest import Axis, accesses
+from .text import Function, Value
+
+DISTANT, FAR = 2**20, 2**25  # bytes of an array, at least, beyond the second cache, and beyond all
+AHEAD, LINE = 2**12, 64  # bytes of a page, and of a cache line
+MANY = 4  # arrays, at least, of which half a page ahead is enough
+BYTE = np.dtype(np.uint8)
+MARK = "!0 = !{i32 1}"
+
+
+def ask(
+    f: Function, loop: Loop, access: Access, place: Value, lanes: int, long: bool, write: bool = False
+) -> None:
+    """Ask for an array a page ahead of a place, if functions are long, or no cache has arrays and several are written.
+
+    What a processor asks for by itself ends with a page, and is late where it has much else to do.
+    """
+    far = access.buffer.bytes >= FAR
+    busy = long or (far and len(loop.stores) > 1)
+    ahead = AHEAD // 2 if far and len(accesses(loop)) >= MANY else AHEAD
+    if busy and access.buffer.bytes >= DISTANT:
+        for line in range(0, lanes * access.buffer.type.dtype.itemsize, LINE):
+            f.prefetch(f.at(place, ahead + line, BYTE), write, second=True)
+
+
+def twice(
+    f: Function,
+    loop: Loop,
+    axes: Sequence[Axis],
+    bases: Sequence[Value],
+    write: Callable[[Collection[int]], None],
+) -> None:
+    """Write a loop; if it pays to store past the caches, a second time, for when memory turns out to be so.
+
+    What is stored past them has to begin a cache line, and must not be what is read in place.
+
+    Parameters
+    ----------
+    f : Function
+    loop : Loop
+    axes : sequence of Axis
+        Its nest.
+    bases : sequence of Value
+        The address of each array in `accesses`.
+    write : callable
+        ``write(past)`` writes the loop, which stores these arrays, by their numbers, past the caches.
+    """
+    past = [n for n, access in enumerate(accesses(loop)) if _pays(loop, axes, n, access)]
+    if not past:
+        write(())
+        return
+    whole = Value("-1", "i1")
+    for n in past:
+        rest = f.integer("and", f.make(f"ptrtoint {bases[n]} to i64", "i64"), LINE - 1)
+        whole = f.binary("and", f.compare("icmp eq", rest, Value("0", "i64")), whole)
+        for k, access in enumerate(accesses(loop)):
+            if access.buffer.home == "input" and access.buffer.type == accesses(loop)[n].buffer.type:
+                whole = f.binary("and", f.compare("icmp ne", bases[n], bases[k]), whole)
+
+    def fenced() -> None:
+        write(past)
+        f.do("fence seq_cst")  # these stores wait for nobody; who is told that all is done has to find them
+
+    f.when(whole, fenced)
+    f.when(f.binary("xor", whole, Value("-1", "i1")), lambda: write(()))
+
+
+def _pays(loop: Loop, axes: Sequence[Axis], n: int, access: Access) -> bool:
+    """Whether an array is stored, long, not read here, and cut into whole lines by every axis but the last."""
+    *outer, inner = [axis.strides[n] for axis in axes]
+    buffer, dtype = access.buffer, access.buffer.type.dtype
+    stored = any(store.access is access for store in loop.stores)
+    read = any(isinstance(node, Load) and node.access.buffer is buffer for node in loop.nodes)
+    lines = all(stride * dtype.itemsize % LINE == 0 for stride in outer)
+    return stored and not read and inner == 1 and lines and buffer.bytes >= FAR and dtype.kind != "b"
+
+
+def store_past(f: Function, value: Value, place: Value, itemsize: int) -> None:
+    """Write a whole vector of such elements to a place that a line begins at, or a vector if that is shorter."""
+    f.module.globals["!0"] = MARK
+    f.do(f"store {value}, {place}, align {min(value.lanes * itemsize, LINE)}, !nontemporal !0")
