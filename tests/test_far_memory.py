@@ -46,7 +46,7 @@ CASES: dict[str, tuple[Any, list[Any]]] = {
     "rows of lines": (lambda x, y: [x + y], [drawn((9, 64)), drawn((64,))]),
     "rows of no lines": (lambda x, y: [x + y], [drawn((9, 67)), drawn((67,))]),
     "turned": (lambda x, y: [x.T + y], [drawn((64, 48)), drawn((48, 64))]),
-    "side by side": (lambda x: [np.stack([x * 2, x * 3], axis=1)], [drawn((512,))]),
+    "every other": (lambda x: [cp.grad(lambda x: np.sum(np.exp(x[::2])))(x)], [drawn((512,))]),
     "sums beside": (lambda x: [x * 2, np.sum(x * x, axis=0), np.sum(x, axis=1)], [drawn((40, 64))]),
     "read again": (lambda x: [(h := np.exp(x)), h * 2, np.sum(h)], [drawn((512,))]),
 }
