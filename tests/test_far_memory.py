@@ -10,8 +10,10 @@ import pytest
 
 import clearprop as cp
 from clearprop.compile import far_memory
+from clearprop.compile.memory import empty
 from clearprop.compile.program import Program
 from clearprop.compile.target import TARGETS
+from clearprop.core.lowering import contiguous
 from clearprop.core.trace import trace
 from clearprop.core.types import type_of
 from test_compiled import RUNNABLE
@@ -32,6 +34,16 @@ def program(f: Any, args: Any, **options: Any) -> Program:
 
 def chain(x: Any, y: Any) -> Any:
     return [x * y + x, np.maximum(x, y)]
+
+
+def run_into(made: Program, args: list[Any], results: list[Any]) -> None:
+    """Run a program with this memory for its results."""
+    with made.members() as members:
+        status, work = np.array([0, members.address, 0, 0], np.int64), made.work(members.size)
+        given = [np.require(a, b.type.dtype, "C") for a, b in zip(args, made.inputs, strict=True)]
+        arrays = [status, work, *given, *results, *(array for _, array in made.constants)]
+        table = (ctypes.c_void_p * len(arrays))(*(a.ctypes.data for a in arrays))
+        made.native("run", ctypes.c_void_p)(ctypes.addressof(table))
 
 
 CASES: dict[str, tuple[Any, list[Any]]] = {
@@ -66,21 +78,13 @@ def test_the_numbers_are_the_same(
     cp.set_threads(threads)
     try:
         found = program(f, args, target=TARGETS[target])
-        results = found(args)
+        results = [empty(b.type, contiguous(b.type.shape)) for b in found.outputs]  # which begin a line
+        run_into(found, args, results)
     finally:
         cp.set_threads(None)
     assert (PAST in found.text) == (name != "rows of no lines")
     for a, b in zip(results, expected, strict=True):
         assert a.tobytes() == b.tobytes()
-
-
-def run_into(made: Program, args: list[Any], result: Any) -> None:
-    """Run a program with one result, and this memory for it."""
-    with made.members() as members:
-        status, work = np.array([0, members.address, 0, 0], np.int64), made.work(members.size)
-        arrays = [status, work, *args, result, *(array for _, array in made.constants)]
-        table = (ctypes.c_void_p * len(arrays))(*(a.ctypes.data for a in arrays))
-        made.native("run", ctypes.c_void_p)(ctypes.addressof(table))
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -98,7 +102,7 @@ def test_a_result_may_begin_anywhere(
     assert PAST in made.text
     cp.set_threads(threads)
     try:
-        run_into(made, [x, result if in_place else y], result)
+        run_into(made, [x, result if in_place else y], [result])
     finally:
         cp.set_threads(None)
     np.testing.assert_allclose(result, x * y - x, rtol=1e-5, atol=1e-5)
