@@ -15,7 +15,7 @@ from .widths import Panels
 
 @frozen
 class Part:
-    """Tiles `start` to `end` of one height from row `begin` on, and a part of their sums: `terms` from `k` on."""
+    """Tiles `start` to `end` of one height, in a block from row `begin` on; of their sums `terms`, from `k` on."""
 
     rows: Rows
     start: Value
@@ -77,22 +77,32 @@ class Addresses:
         """Return a tile's first row."""
         return f.integer("add", f.integer("mul", f.integer("sub", t, rows.first), rows.height), rows.start)
 
-    def following(self, f: Function, part: Part, panels: Panels) -> Callable[[Value, Value], str]:
+    def first_row(self, f: Function, t: Value) -> Value:
+        """Return a tile's first row, of whatever height it is: the first ones are those that are one row higher."""
+        tall, low = self.cut.rows[0], self.cut.rows[-1]
+        row = f.integer("mul", t, low.height)
+        if tall is low:
+            return row
+        return f.integer("add", row, f.call("llvm.smin", t, Value(str(tall.stop), "i64")))
+
+    def following(
+        self, f: Function, part: Part, panels: Panels, start: Value, end: Value
+    ) -> Callable[[Value, Value], str]:
         """Return what gives a kernel its part of the next panel, from the tile's number and where this panel is.
 
-        Each tile asks for one line of some rows: where B is read in place, rows are apart.
+        Each tile, from `start` to `end`, asks for one line of some rows: where B is read in place, rows are apart.
         """
         cut, size = self.cut, self.cut.dtype.itemsize
         if not cut.follows(panels):
             return lambda t, b: ""
         lines, line = math.ceil(panels.width * size / LINE), LINE // size
         row, onward = (cut.b.row, 1) if panels.in_place else (panels.width, cut.long)
-        several = f.integer("udiv", f.integer("sub", part.end, part.start), lines)
+        several = f.integer("udiv", f.integer("sub", end, start), lines)
         shares = f.call("llvm.smax", several, Value("1", "i64"))
         rows, rate = f.integer("udiv", part.terms, shares), f.integer("udiv", Value(str(UNIT), "i64"), shares)
 
         def ahead(t: Value, b: Value) -> str:
-            number = f.integer("sub", t, part.start)
+            number = f.integer("sub", t, start)
             share = f.call("llvm.smin", f.integer("udiv", number, lines), f.integer("sub", shares, 1))
             first, place = f.integer("mul", share, rows), f.integer("urem", number, lines)
             end = panels.width * onward + line - 1  # of a line: a row may begin in one that is there already

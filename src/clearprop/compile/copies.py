@@ -86,18 +86,19 @@ class Copies(Addresses):
         return self.affine(f, Value("%scratch", "ptr"), (inside, distance)), stride
 
     def copy_a(self, f: Function, part: Part) -> None:
-        """Write the copy of a block of A."""
+        """Write the copy of a block of A: of its tiles of one height."""
         cut, height = self.cut, part.rows.height
+        first = self.row(f, part.rows, part.start)
         count = part.terms.name if isinstance(part.terms, Value) else part.terms
         if not cut.across:
             copy = packing.padded(self.module, cut.target, cut.dtype)
-            source = self.affine(f, self.a, (part.begin, cut.a.row), (part.k, 1))
+            source = self.affine(f, self.a, (first, cut.a.row), (part.k, 1))
             lines = f.integer("mul", f.integer("sub", part.end, part.start), height)
-            to, stride = self.tile_of_a(f, part, part.begin)
+            to, stride = self.tile_of_a(f, part, first)
             f.do(f"call void @{copy}({source}, i64 {cut.a.row}, {to}, i64 {stride}, {lines}, i64 {count})")
             return
         if cut.dotted:
-            self.turn_rows(f, part)
+            self.turn_rows(f, part, first)
             return
         if cut.a.row == 1:
             four = f.integer("and", f.integer("sub", part.end, part.start), -TOGETHER)
@@ -116,7 +117,7 @@ class Copies(Addresses):
 
         f.loop(part.start, part.end, 1, [], one)
 
-    def turn_rows(self, f: Function, part: Part) -> None:
+    def turn_rows(self, f: Function, part: Part, first: Value) -> None:
         """Write the copy of rows of an A that is not contiguous from k to k, as rows that are."""
         cut, height = self.cut, part.rows.height
         together = height if cut.masks and cut.a.row == 1 else 1
@@ -125,10 +126,9 @@ class Copies(Addresses):
         lines = f.integer("mul", f.integer("sub", part.end, part.start), height)
 
         def some(i: Value, _: list[Value]) -> list[Value]:
-            source = self.affine(
-                f, self.a, (f.integer("add", part.begin, i), cut.a.row), (part.k, cut.a.column)
-            )
-            to = self.affine(f, Value("%scratch", "ptr"), (i, cut.stride))
+            row = f.integer("add", first, i)
+            source = self.affine(f, self.a, (row, cut.a.row), (part.k, cut.a.column))
+            to, _stride = self.tile_of_a(f, part, row)
             f.do(f"call void @{copy}({source}, i64 {cut.a.column}, i64 {count}, {to}, i64 {cut.stride})")
             return []
 

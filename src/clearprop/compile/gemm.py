@@ -8,7 +8,7 @@ is summed in the order of k, whatever the cut: slices of the work give the same 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -165,7 +165,6 @@ def product(
 
 _Call = Callable[[Value, Value | int, Value, str], None]
 _Ahead = Callable[[Value, Value], str]
-_Each = tuple[Panels, _Call, Callable[[Value, Value], str]]
 
 
 class _Writer(Copies):
@@ -190,15 +189,9 @@ class _Writer(Copies):
         f = Function(self.module, f"{self.name}_slice", SLICE, plain=True)
         for panels in self.cut.panels if self.cut.near else ():
             self.groups(f, panels)
-        for rows in () if self.cut.near else self.cut.rows:
-            start, stop = self.asked(f, rows)
-
-            def block(t: Value, _: list[Value], rows: Rows = rows, stop: Value = stop) -> list[Value]:
-                end = f.call("llvm.smin", f.integer("add", t, self.cut.block), stop)
-                self.sums(f, rows, t, end)
-                return []
-
-            f.loop(start, stop, self.cut.block, [], block)
+        if not self.cut.near:
+            first, last = Value("%first", "i64"), Value("%last", "i64")
+            self.each(f, first, last, lambda t: self.block(f, t, last), self.cut.block)
         f.finish()
 
     def whole(self) -> None:
@@ -272,14 +265,24 @@ class _Writer(Copies):
             return 0
         return f.integer("mul", Value("%left", "i64"), self.cut.panels[0].width)
 
-    def sums(self, f: Function, rows: Rows, start: Value, end: Value) -> None:
-        """Write the loop over parts of k, for tiles `start` to `end` of one height."""
-        begin, left = self.row(f, rows, start), self.left(f)
+    def block(self, f: Function, start: Value, last: Value) -> None:
+        """Write the loop over parts of k, for tiles from `start` on; of both heights, since all panels pass."""
+        end = f.call("llvm.smin", f.integer("add", start, self.cut.block), last)
+        begin, left = self.first_row(f, start), self.left(f)
+        ranges = [(rows, *self.within(f, rows, start, end)) for rows in self.cut.rows]
 
         def work(k: Value | int, terms: Value | int, more: Value, final: Value | None) -> None:
-            self.part(f, Part(rows, start, end, begin, k, terms, more, final, left))
+            parts = [Part(rows, a, b, begin, k, terms, more, final, left) for rows, a, b in ranges]
+            self.pass_panels(f, parts, start, end)
 
         self.parts(f, work)
+
+    def within(self, f: Function, rows: Rows, start: Value, end: Value) -> tuple[Value, Value]:
+        """Return which of some tiles are of this height."""
+        if len(self.cut.rows) == 1:
+            return start, end
+        low, high = (self.between(f, index, rows.first, rows.stop) for index in (start, end))
+        return low, high
 
     def parts(
         self, f: Function, work: Callable[[Value | int, Value | int, Value, Value | None], None]
@@ -299,30 +302,31 @@ class _Writer(Copies):
 
         f.loop(0, cut.k, cut.depth, [], part)
 
-    def part(self, f: Function, part: Part) -> None:
-        """Write the loops over panels and tiles for one part of k."""
-        if not self.cut.reads_a:
+    def pass_panels(self, f: Function, parts: Sequence[Part], start: Value, end: Value) -> None:
+        """Write the loops over panels and the tiles of a block, of each height, for one part of k."""
+        for part in parts if not self.cut.reads_a else ():
             self.copy_a(f, part)
         if self.cut.row_by_row:
-            self.tile_by_tile(f, part)
+            for part in parts:
+                self.tile_by_tile(f, part)
             return
         for panels in self.cut.panels:
-            each = (panels, self.tile(f, part, panels), self.following(f, part, panels))
+            calls = [self.tile(f, part, panels) for part in parts]
+            ahead = self.following(f, parts[0], panels, start, end)
 
-            def panel(p: Value, _: list[Value], each: _Each = each) -> list[Value]:
-                panels, call, ahead = each
+            def panel(
+                p: Value, panels: Panels = panels, calls: list[_Call] = calls, ahead: _Ahead = ahead
+            ) -> None:
                 column = self.column(f, panels, p)
-                b = self.panel_of_b(f, part, panels, p, column)
+                b = self.panel_of_b(f, parts[0], panels, p, column)
+                for part, call in zip(parts, calls, strict=True):
 
-                def one(t: Value, _: list[Value]) -> list[Value]:
-                    call(self.row(f, part.rows, t), column, b, ahead(t, b))
-                    return []
+                    def one(t: Value, part: Part = part, call: _Call = call) -> None:
+                        call(self.row(f, part.rows, t), column, b, ahead(t, b))
 
-                f.loop(part.start, part.end, 1, [], one)
-                return []
+                    self.each(f, part.start, part.end, one)
 
-            left, right = self.asked(f, panels)
-            f.loop(left, right, 1, [], panel)
+            self.each(f, *self.asked(f, panels), panel)
 
     def tile_by_tile(self, f: Function, part: Part) -> None:
         """Write the same with all panels for a tile, then the next: as C is in memory."""
