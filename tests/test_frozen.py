@@ -7,6 +7,7 @@ import pickle
 from dataclasses import FrozenInstanceError, dataclass, field, fields, is_dataclass, replace
 from functools import cached_property
 
+import numpy as np
 import pytest
 
 from clearprop.core.frozen import frozen
@@ -44,6 +45,13 @@ class Itself:
 
     def __repr__(self) -> str:
         return "itself"
+
+
+@frozen
+class Single:
+    """One field."""
+
+    x: object
 
 
 @frozen
@@ -125,6 +133,15 @@ def test_equality_and_hashes_are_those_of_the_fields_of_one_class() -> None:
         hash(Point(1))  # holds a list
     assert Itself(1) != Itself(1)
     assert len({Itself(1), Itself(1)}) == 2
+
+
+def test_a_field_is_equal_to_itself() -> None:
+    """As in a tuple: NaN too, and an array."""
+    for value in (float("nan"), np.zeros(3)):
+        assert Single(value) == Single(value)
+        assert Further(1, 2, value) == Further(1, 2, value)  # type: ignore[arg-type]  # no list
+    assert Single(float("nan")) != Single(float("inf"))
+    assert hash(Single(1)) == hash(Single(1))
 
 
 def test_copies_are_equal() -> None:

@@ -35,7 +35,7 @@ PASSING = 4  # tiles, at least, that ask for the next panel: a line of each row 
 MANY = 20  # panels, at least, so that threads come out about even without cutting rows,
 FOUR = 4  # or so many, if they are an even number of one width
 COMMON, OWN = 2, 4  # parts of the room that copies for all threads have, and for each
-SPLIT = 800  # rows of A, or more, for which a copy of B takes less than vectors of it that lie on two cache lines
+SPLIT = 800  # rows of A, or more, for which it takes less to copy B than to read vectors on two cache lines
 TALL = 0.8  # of the height that registers allow, at least, if rows of B begin within a cache line and are not near
 DEPTH = 4096  # bytes of a row of A that a tile goes through before it is put down
 
