@@ -213,6 +213,19 @@ def test_half_of_a_last_vector_is_computed_where_that_takes_less(n, narrow, halv
 
 
 @targets
+@pytest.mark.parametrize("k", [50, 3000])
+def test_tiles_of_both_heights_pass_a_panel_together(target, k):
+    """So that B comes once: beside the loops over tiles there are none for the second height."""
+    loops = {}
+    for m in range(200, 300):
+        module = Module()
+        made = product(module, "p", target, DTYPES[0], (m, 96, k), Layout(k, 1), Layout(96, 1), Layout(96, 1))
+        loops.setdefault(len(made.rows), set()).add(module.functions["p_slice"].count("\nhead"))
+    assert loops.keys() == {1, 2}
+    assert {n + 1 for n in loops[1]} == loops[2]
+
+
+@targets
 @pytest.mark.parametrize("orders", ["CCC", "CFC", "FCC"])
 def test_long_sums_and_copied_operands(target, orders):
     run(target, DTYPES[0], 130, 100, 2600, orders)
