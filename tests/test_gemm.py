@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clearprop.compile import blocking
+from clearprop.compile.choice import plan
 from clearprop.compile.engine import Native, machine
 from clearprop.compile.epilogue import Epilogue
 from clearprop.compile.gemm import SLICE, Layout, product
@@ -223,6 +224,17 @@ def test_tiles_of_both_heights_pass_a_panel_together(target, k):
         loops.setdefault(len(made.rows), set()).add(module.functions["p_slice"].count("\nhead"))
     assert loops.keys() == {1, 2}
     assert {n + 1 for n in loops[1]} == loops[2]
+
+
+@targets
+@pytest.mark.parametrize("k", [700, 1912])
+def test_no_block_of_few_tiles_is_left_over(target, k):
+    """It would read all panels of B once more for them."""
+    for m in range(100, 600):
+        cut = plan(target, DTYPES[0], m, 1344, k, Layout(k, 1), Layout(1344, 1), Layout(1344, 1), True)
+        over = cut.tile_count % cut.block
+        assert not over or over >= cut.block / 2, (m, cut.tile_count, cut.block)
+        assert cut.block * cut.rows[0].height * cut.depth * 4 <= 1.5 * blocking.BLOCK, m
 
 
 @targets

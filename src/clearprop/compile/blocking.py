@@ -20,6 +20,7 @@ FAR = 12 * 1024  # bytes, for each of a vector, over which columns of A that are
 FIRST = (4096, 5)  # bytes of a way of the first cache, and how many of its ways a tile's rows of A may fill
 SECOND = (65536, 6)  # the same of the second cache, for rows of a panel
 BLOCK = 512 * 1024  # bytes of A that a pass over the panels keeps in the second cache
+MORE = 0.25  # of such a block, which all may be longer by: another one, however short, reads all panels anew
 SHARES = 8  # parts, at least, that blocks are of all tiles, and groups of all panels
 FEW = 4  # tiles of a block, or more: each reads all panels anew
 FIRST_HALF = 16 * 1024  # bytes of all panels for which the first cache has room beside what goes through it
@@ -215,7 +216,7 @@ class Plan:
         """Tiles whose rows of A are kept at hand while all panels pass."""
         tile = self.depth * self.dtype.itemsize * self.rows[0].height
         if self.reads_a and (not self.blocked or all(self.straight(p) for p in self.panels)):
-            return max(1, BLOCK // tile)
+            return math.ceil(self.tile_count / max(1, math.ceil(self.tile_count * tile / BLOCK - MORE)))
         wanted = max(FEW, math.ceil(self.tile_count / SHARES))
         return max(1, min(BLOCK // tile, wanted, self._fitting(tile, OWN)))
 
