@@ -58,7 +58,8 @@ def twice(
     write : callable
         ``write(past)`` writes the loop, which stores these arrays, by their numbers, past the caches.
     """
-    past = [n for n, access in enumerate(accesses(loop)) if _pays(loop, axes, n, access)]
+    known = accesses(loop)
+    past = [n for n, access in enumerate(known) if _pays(loop, axes, n, access)]
     if not past:
         write(())
         return
@@ -66,9 +67,9 @@ def twice(
     for n in past:
         rest = f.integer("and", f.make(f"ptrtoint {bases[n]} to i64", "i64"), LINE - 1)
         whole = f.binary("and", f.compare("icmp eq", rest, Value("0", "i64")), whole)
-        for k, access in enumerate(accesses(loop)):
-            if access.buffer.home == "input" and access.buffer.type == accesses(loop)[n].buffer.type:
-                whole = f.binary("and", f.compare("icmp ne", bases[n], bases[k]), whole)
+        for access, base in zip(known, bases, strict=True):
+            if access.buffer.home == "input" and access.buffer.type == known[n].buffer.type:
+                whole = f.binary("and", f.compare("icmp ne", bases[n], base), whole)
 
     def fenced() -> None:
         write(past)

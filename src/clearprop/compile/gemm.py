@@ -221,8 +221,13 @@ class _Writer(Copies):
     def asked(self, f: Function, part: Rows | Panels, *names: str) -> tuple[Value, Value]:
         """Return which tiles of one height, or panels of one width, are asked for, by these arguments."""
         names = names or (("%first", "%last") if isinstance(part, Rows) else ("%left", "%right"))
-        begin, end = (self.between(f, Value(name, "i64"), part.first, part.stop) for name in names)
-        return begin, end
+        begin, end = (Value(name, "i64") for name in names)
+        return self.within(f, part, begin, end)
+
+    def within(self, f: Function, part: Rows | Panels, start: Value, end: Value) -> tuple[Value, Value]:
+        """Return which of some tiles are of this height, or which of some panels of this width."""
+        low, high = (self.between(f, index, part.first, part.stop) for index in (start, end))
+        return low, high
 
     # ---- a group of panels, copied where it is needed
 
@@ -276,13 +281,6 @@ class _Writer(Copies):
             self.pass_panels(f, parts, start, end)
 
         self.parts(f, work)
-
-    def within(self, f: Function, rows: Rows, start: Value, end: Value) -> tuple[Value, Value]:
-        """Return which of some tiles are of this height."""
-        if len(self.cut.rows) == 1:
-            return start, end
-        low, high = (self.between(f, index, rows.first, rows.stop) for index in (start, end))
-        return low, high
 
     def parts(
         self, f: Function, work: Callable[[Value | int, Value | int, Value, Value | None], None]

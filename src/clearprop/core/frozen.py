@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, field, fields
-from operator import attrgetter
 from typing import Any, NoReturn, TypeVar, dataclass_transform, overload
 
 T = TypeVar("T")
@@ -55,10 +54,10 @@ def frozen(cls: type[Any] | None = None, /, *, eq: bool = True, slots: bool = Fa
     return _made(cls, eq, slots)
 
 
-def _made(cls: type[T], eq: bool, slots: bool) -> type[T]:
+def _made(cls: type[Any], eq: bool, slots: bool) -> type[Any]:
     cls = dataclass(init=False, repr=False, eq=False, slots=slots)(cls)
     own = vars(cls)
-    for name, method in _methods(cls, fields(cls), eq, slots).items():  # type: ignore[arg-type]  # it is one
+    for name, method in _methods(cls, fields(cls), eq, slots).items():
         if own.get(name) is None:  # a class with an __eq__ of its own has a __hash__ that is None
             setattr(cls, name, method)
     return cls
@@ -68,7 +67,6 @@ def _methods(cls: type, known: Sequence[Field[Any]], eq: bool, slots: bool) -> d
     names = tuple(f.name for f in known)
     defaults = {f.name: f.default for f in known if f.default is not MISSING}
     factories = {f.name: f.default_factory for f in known if f.default_factory is not MISSING}
-    several = attrgetter(*names) if len(names) > 1 else None
     finish = getattr(cls, "__post_init__", None)
 
     def init(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -85,8 +83,7 @@ def _methods(cls: type, known: Sequence[Field[Any]], eq: bool, slots: bool) -> d
             finish(self)
 
     def values(self: Any) -> tuple[Any, ...]:
-        found: tuple[Any, ...] = several(self) if several else tuple([getattr(self, name) for name in names])
-        return found
+        return tuple([getattr(self, name) for name in names])
 
     def shown(self: Any) -> str:
         inner = ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
