@@ -36,16 +36,16 @@ def ask(
             f.prefetch(f.at(place, ahead + line, BYTE), write, second=True)
 
 
-def twice(
+def choosing_stores(
     f: Function,
     loop: Loop,
     axes: Sequence[Axis],
     bases: Sequence[Value],
     write: Callable[[Collection[int]], None],
 ) -> None:
-    """Write a loop; if it pays to store past the caches, a second time, for when memory turns out to be so.
+    """Write a loop; where it may pay to store past the caches, both ways, of which one runs.
 
-    What is stored past them has to begin a cache line, and must not be what is read in place.
+    It is the one past the caches if what is stored so begins a cache line and is not read in place.
 
     Parameters
     ----------

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .far_memory import ask, store_past, twice
+from .far_memory import ask, choosing_stores, store_past
 from .kernels import STATUS, Access, Apply, Folded, Load, Loop, Node, Number, Store
 from .nest import Axis, accesses, nest
 from .specials import note_failure
@@ -108,7 +108,7 @@ class _Emitter:
             return
         moving = self._changing(self.axes)
         self._settle(self.still, [n for n in self.loop.nodes if id(n) not in moving], self.bases)
-        twice(self.f, self.loop, self.axes, self.bases, self._through)
+        choosing_stores(self.f, self.loop, self.axes, self.bases, self._through)
 
     def _through(self, past: Collection[int]) -> None:
         self.past = past

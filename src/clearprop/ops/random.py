@@ -52,9 +52,8 @@ def random_bits(key: Array, word: Array, *, shape: tuple[int, ...], domain: int)
     if type_of(key) != Type((2,), np.uint32):
         _bits_type(type_of(key), type_of(word), shape=shape, domain=domain)
     size = math.prod(shape)
-    block = (
-        np.arange((size + 3) // 4, dtype=np.uint64) if size > 4 else 0
-    )  # few are quicker as Python's integers
+    # few are quicker as Python's integers
+    block = np.arange((size + 3) // 4, dtype=np.uint64) if size > 4 else 0
     counter = (block & _MASK, block >> 32, int(word) & _MASK, domain)
     words = philox(counter, (int(key[0]), int(key[1])))
     return np.stack(words, axis=-1).reshape(-1)[:size].reshape(shape).astype(np.uint32)

@@ -102,7 +102,7 @@ def fit(
         If shapes do not fit, naming the layer; or if a loss of one's own takes all predictions against all targets,
         as predictions [n,1] less targets [n] does.
     SettingError
-        If the model ends in a softmax or a sigmoid that the loss takes once more, or ``optimizer`` is none.
+        If the model ends in a softmax or a sigmoid that the loss takes once more, or ``optimizer`` is not an optimizer.
 
     Examples
     --------

@@ -185,7 +185,7 @@ def loop(
     DataError
         If there is no epoch to do, or no sample in a batch.
     SettingError
-        If there is no such backend, or the optimiser is none.
+        If there is no such backend, or ``optimizer`` is not an optimizer.
     """
     if epochs < 1 or batch_size < 1:
         raise DataError(f"epochs={epochs}, batch_size={batch_size}: both must be at least 1")
