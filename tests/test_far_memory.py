@@ -111,8 +111,8 @@ def test_a_result_may_begin_anywhere(
 
 
 def test_only_what_no_cache_holds_is_stored_so() -> None:
-    long = np.broadcast_to(np.float32(1), (far_memory.FAR // 4 + 64,))
-    short = np.broadcast_to(np.float32(1), (far_memory.FAR // 4 - 64,))
+    half = far_memory.FAR // 8  # float32 numbers; the other half is the result
+    long, short = (np.broadcast_to(np.float32(1), (half + n,)) for n in (64, -64))
     assert PAST in program(lambda x: [x + 1], [long]).text
     assert PAST not in program(lambda x: [x + 1], [short]).text
 

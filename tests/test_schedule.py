@@ -17,7 +17,7 @@ import clearprop as cp
 from cases import CASES
 from clearprop.compile import calls, memory
 from clearprop.compile.kernels import Access, Buffer, Folded, Load, Loop, Special, Strips
-from clearprop.compile.memory import ALIGNMENT, plan
+from clearprop.compile.memory import plan
 from clearprop.compile.program import Program
 from clearprop.compile.schedule import Schedule, schedule
 from clearprop.compile.target import TARGETS
@@ -25,6 +25,7 @@ from clearprop.core.errors import DTypeError, ShapeError
 from clearprop.core.graph import Graph
 from clearprop.core.interpret import interpret
 from clearprop.core.lowering import Layout, contiguous
+from clearprop.core.own_memory import ALIGNMENT
 from clearprop.core.types import type_of
 from clearprop.transform.simplify import simplify
 from test_compiled import RUNNABLE

@@ -11,6 +11,7 @@ import numpy as np
 from ..core import tree
 from ..core.errors import DTypeError, SettingError
 from ..core.graph import Graph
+from ..core.own_memory import is_own
 from ..core.trace import trace
 from ..core.traced import Traced
 from ..core.types import Array, is_float, native, require_supported, type_of
@@ -147,7 +148,7 @@ def delivered(values: Sequence[Array], kept: Iterable[Array] = ()) -> list[Array
     for value in values:
         if not isinstance(value, Traced):
             value = np.asarray(value)
-            if not (value.flags.owndata and value.flags.writeable) or id(value) in taken:
+            if not (is_own(value) and value.flags.writeable) or id(value) in taken:
                 value = value.copy()
             taken.add(id(value))
             value = value if value.ndim else value[()]

@@ -14,6 +14,7 @@ from ..core import tree
 from ..core.errors import SettingError, TraceError
 from ..core.graph import Graph
 from ..core.interpret import interpret
+from ..core.own_memory import is_own
 from ..core.traced import Traced, user_location
 from ..core.types import native
 from ..transform.simplify import simplify
@@ -185,11 +186,11 @@ def _exact(value: Any) -> Hashable:
 
 def _shared(leaves: Sequence[Any], donated: Collection[int]) -> tuple[int, int] | None:
     """Return a leaf that is donated and another one that shares memory with it, if there are any."""
-    own = {n: leaves[n] for n in donated if type(leaves[n]) is np.ndarray and leaves[n].flags.owndata}
+    own = {n: leaves[n] for n in donated if type(leaves[n]) is np.ndarray and is_own(leaves[n])}
     first = {id(array): n for n, array in reversed(own.items())}  # others are not written
     for m, other in enumerate(leaves):
         n = first.get(id(other), m)
-        if not other.flags.owndata:
+        if not is_own(other):
             n = next((n for n, array in own.items() if np.may_share_memory(array, other)), m)
         if n != m:
             return n, m

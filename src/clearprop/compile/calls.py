@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.own_memory import Room
 from .frame import FIRST, STATUS, WORK, Places
 from .given import fitted, writable
 from .kernels import FAILED, TEAM, Buffer
@@ -59,19 +60,19 @@ class Call:
         for buffer, array in constants:
             self._table[places.slot(buffer)] = address(array)
         self._over = {places.slot(outputs[j]): places.slot(inputs[i]) for i, j in reused}
-        self._inputs = [self._place(places.slot(buffer), buffer) for buffer in inputs]
-        self._outputs = [self._place(places.slot(buffer), buffer) for buffer in outputs]
+        self._inputs = [(places.slot(b), b, self._small(places.slot(b), b)) for b in inputs]
+        self._outputs = [(places.slot(b), Room(b.type), self._small(places.slot(b), b)) for b in outputs]
 
-    def _place(self, slot: int, buffer: Buffer) -> tuple[int, Buffer, np.ndarray[Any, Any] | None]:
-        """Return a slot, its buffer, and the memory that stands there in every call if it is small.
+    def _small(self, slot: int, buffer: Buffer) -> np.ndarray[Any, Any] | None:
+        """Return the memory that stands at a slot in every call, if it is small.
 
         Where a result is written in place, the array that is given stands there itself.
         """
         if buffer.bytes > SMALL or slot in self._over or slot in self._over.values():
-            return slot, buffer, None
+            return None
         memory = np.empty(buffer.type.shape, buffer.type.dtype)
         self._table[slot] = address(memory)
-        return slot, buffer, memory
+        return memory
 
     def run(self, function: Any, team: int, args: Sequence[Any]) -> list[np.ndarray[Any, Any]]:
         """Call a native function of the table; return the outputs, new arrays or those that they are written over."""
@@ -87,11 +88,11 @@ class Call:
                 memory[...] = given
             else:
                 memory[...] = fitted(given, buffer)
-        for slot, buffer, memory in self._outputs:
+        for slot, room, memory in self._outputs:
             if memory is None:
                 over = held.get(self._over.get(slot, -1))
                 if over is None or not writable(over):
-                    over = np.empty(buffer.type.shape, buffer.type.dtype)
+                    over = room.empty()
                 large.append(over)
                 table[slot] = address(over)
         function(self._where)

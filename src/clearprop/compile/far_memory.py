@@ -6,6 +6,7 @@ from it while ``z = x + y`` runs over long arrays, that is a quarter.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
@@ -14,7 +15,8 @@ from .kernels import Access, Load, Loop
 from .nest import Axis, accesses
 from .text import Function, Value
 
-DISTANT, FAR = 2**20, 2**25  # bytes of an array, at least, beyond the second cache, and beyond all
+DISTANT = 2**20  # bytes of an array, at least, beyond the second cache
+FAR = 2**25  # bytes of a loop's arrays together, at least, that no cache holds
 AHEAD, LINE = 2**12, 64  # bytes of a page, and of a cache line
 MANY = 4  # arrays, at least, of which half a page ahead is enough
 BYTE = np.dtype(np.uint8)
@@ -28,7 +30,7 @@ def ask(
 
     What a processor asks for by itself ends with a page, and is late where it has much else to do.
     """
-    far = access.buffer.bytes >= FAR
+    far = _far(loop)
     busy = long or (far and len(loop.stores) > 1)
     ahead = AHEAD // 2 if far and len(accesses(loop)) >= MANY else AHEAD
     if busy and access.buffer.bytes >= DISTANT:
@@ -83,10 +85,19 @@ def _pays(loop: Loop, axes: Sequence[Axis], n: int, access: Access) -> bool:
     """Whether an array is stored, long, not read here, and cut into whole lines by every axis but the last."""
     *outer, inner = [axis.strides[n] for axis in axes]
     buffer, dtype = access.buffer, access.buffer.type.dtype
+    if not _far(loop):
+        return False
     stored = any(store.access is access for store in loop.stores)
     read = any(isinstance(node, Load) and node.access.buffer is buffer for node in loop.nodes)
     lines = all(stride * dtype.itemsize % LINE == 0 for stride in outer)
-    return stored and not read and inner == 1 and lines and buffer.bytes >= FAR and dtype.kind != "b"
+    return stored and not read and inner == 1 and lines and dtype.kind != "b"
+
+
+def _far(loop: Loop) -> bool:
+    """Whether the first of what a loop reads and writes is in no cache any longer when the last is."""
+    elements = math.prod(loop.shape)
+    buffers = {access.buffer for access in accesses(loop)}
+    return sum(min(b.bytes, elements * b.type.dtype.itemsize) for b in buffers) >= FAR
 
 
 def store_past(f: Function, value: Value, place: Value, itemsize: int) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import DTypeError, ShapeError
+from ..core.own_memory import is_own
 from ..core.types import Type, native
 from .kernels import Buffer
 
@@ -38,7 +39,7 @@ def require_fitting(value: np.ndarray[Any, Any], buffer: Buffer) -> None:
 
 def writable(array: np.ndarray[Any, Any]) -> bool:
     """Tell whether a result may stand in an array's memory: it is its own, and nobody has said no."""
-    return type(array) is np.ndarray and array.flags.writeable and array.flags.owndata
+    return type(array) is np.ndarray and array.flags.writeable and is_own(array)
 
 
 def rows_fitted(value: np.ndarray[Any, Any], buffer: Buffer) -> np.ndarray[Any, Any]:

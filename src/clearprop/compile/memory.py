@@ -12,11 +12,11 @@ import numpy as np
 
 from ..core.frozen import frozen
 from ..core.lowering import Layout, contiguous
+from ..core.own_memory import ALIGNMENT, block
 from ..core.types import Type
 from .kernels import Buffer, Contraction, Kernel
 from .several import Parted
 
-ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 COPIED = 16  # rows of a product, or more, for which a matrix is copied turned
 WORTH = 2**17  # bytes of an array, or more, for whose place kernels change their order
 
@@ -50,13 +50,6 @@ NOWHERE = Extent()
 def aligned(size: int) -> int:
     """Return the size rounded up to whole cache lines."""
     return -(-size // ALIGNMENT) * ALIGNMENT
-
-
-def block(size: int) -> np.ndarray[Any, Any]:
-    """Return so many bytes, which begin with a cache line."""
-    memory = np.empty(size + ALIGNMENT, np.uint8)
-    start = -memory.__array_interface__["data"][0] % ALIGNMENT
-    return memory[start : start + size]
 
 
 def empty(type: Type, layout: Layout) -> np.ndarray[Any, Any]:

@@ -13,10 +13,11 @@ from functools import partial
 import numpy as np
 
 from ..core.lowering import Layout
+from ..core.own_memory import ALIGNMENT
 from .arriving import Arriving
 from .frame import NUMBER, STATUS, TABLE, WHO, Alone, Emit, Frame, Memory, chunk_function, own_table
 from .kernels import AXIS, FAILED, FOUND, Access, Buffer, may_fail
-from .memory import ALIGNMENT, aligned, plan
+from .memory import aligned, plan
 from .of_part import of_part
 from .several import Parted
 from .text import Function, Value

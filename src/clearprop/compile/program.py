@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..core.graph import Graph
+from ..core.own_memory import block
 from .cache import Code, find, folder, keep
 from .calls import Call
 from .constants import Constants, made_again, numbered
@@ -27,7 +28,7 @@ from .frame import Frame, Memory, Places
 from .identity import digest, recorded
 from .in_place import in_place
 from .kernels import FAILED, Buffer, Kernel, ends
-from .memory import NOWHERE, block, plan
+from .memory import NOWHERE, plan
 from .module import Module
 from .parts import parts
 from .target import Target, chosen

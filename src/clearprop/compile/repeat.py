@@ -16,13 +16,14 @@ import numpy as np
 
 from ..core.frozen import frozen
 from ..core.graph import Graph
+from ..core.own_memory import block
 from ..core.types import type_of
 from .frame import STATUS, Frame, Memory
 from .given import require_fitting, rows_fitted
 from .in_place import in_place
 from .kernels import Buffer, Contraction, Kernel
 from .layouts import in_lines
-from .memory import aligned, block, empty, lifetimes, parts
+from .memory import aligned, empty, lifetimes, parts
 from .module import Module
 from .program import Program
 from .rows import Rows, description

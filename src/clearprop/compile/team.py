@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from ..core.own_memory import ALIGNMENT
 from .cache import Code, cached
 from .claiming import BLOCK_BYTES, DISPATCH, supported, team_text
 from .engine import Native, assemble
 from .identity import digest
-from .memory import ALIGNMENT
 from .target import chosen
 from .threads import get_threads
 
