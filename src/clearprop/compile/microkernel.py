@@ -170,12 +170,16 @@ class _Kernel:
         f.finish()
 
     def ask(self, k: Value) -> None:
-        """Ask for a row of the next tile's place, one in each round: all at once would hold up what is needed now."""
+        """Ask for a row of the next tile's place, one in each round: all at once would hold up what is needed now.
+
+        Where rows begin within a line, the first one has been at hand for the panel before.
+        """
         f = self.f
         last = f.call("llvm.smin", k, Value(str(self.tile.rows - 1), "i64"))
         row = self.move(Value("%next", "ptr"), f.integer("mul", last, Value("%ldt", "i64")))
-        for place in range(0, self.tile.vectors * self.lanes, LINE // self.tile.dtype.itemsize):
-            f.prefetch(self.move(row, place))
+        line = LINE // self.tile.dtype.itemsize
+        for place in range(0, self.tile.vectors * self.lanes, line):
+            f.prefetch(self.move(row, place + line - 1))
 
     # ---- addresses: a pointer for five rows of A, as x86 adds a register times 1, 2 or 4 for nothing
 
