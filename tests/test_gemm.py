@@ -94,11 +94,11 @@ def table(arrays):
 class Compiled:
     """A product's functions, and the memory that they may use with a band around it that they may not."""
 
-    def __init__(self, target, a, b, c, epilogue=None, room=math.inf):
+    def __init__(self, target, a, b, c, epilogue=None, room=math.inf, lent=False):
         module = Module()
         m, k, n = *a.shape[-2:], b.shape[-1]
         self.made = product(
-            module, "p", target, a.dtype, (m, n, k), layout(a), layout(b), layout(c), epilogue, room
+            module, "p", target, a.dtype, (m, n, k), layout(a), layout(b), layout(c), epilogue, room, lent
         )
         for name in (self.made.name, self.made.pack, self.made.slice):
             module.functions[name] = module.functions[name].replace("define internal", "define")
@@ -336,6 +336,38 @@ def test_panels_that_are_copied_in_rounds_give_the_same_bits(
             np.testing.assert_array_equal(c.view(np.int32), found[-1].view(np.int32))
     assert rounds[0] > 1 == rounds[1]
     np.testing.assert_array_equal(found[0].view(np.int32), found[1].view(np.int32))
+
+
+@targets
+@pytest.mark.parametrize("functions", ["light", "heavy"])
+@pytest.mark.parametrize(
+    ("m", "n", "k", "orders"),
+    [
+        (97, 75, 1400, "CCC"),
+        (45, 301, 1300, "CCC"),
+        (60, 80, 2100, "CFC"),
+        (97, 64, 1400, "CCP"),
+        (40, 30, 50, "CCC"),
+    ],
+)
+def test_parts_of_sums_may_stand_where_results_go(target, m, n, k, orders, functions):
+    """To the same bits, on less memory."""
+    rng, found, scratch = np.random.default_rng(1), [], []
+    a, b = (fill(np.empty(s, np.float32, o), rng) for s, o in zip(((m, k), (k, n)), orders, strict=False))
+    bias = fill(np.empty(n, np.float32), rng)
+    for lent in (False, True):
+        with Fence() as fence:
+            c = fence.array((m, n), DTYPES[0], orders[2])
+            c[...] = np.nan
+            epilogue = through(target, c, {"light": LIGHT, "heavy": HEAVY}[functions])
+            compiled = Compiled(target, a, b, c, epilogue, lent=lent)
+            compiled(c, bias)
+            found.append(c.copy())
+            scratch.append(compiled.made.scratch_bytes)
+    np.testing.assert_array_equal(found[0].view(np.int32), found[1].view(np.int32))
+    if orders[1] == "C":
+        ragged = n % target.lanes(4) > 0 and target.vector_bytes < 64
+        assert (scratch[1] < scratch[0]) == (k > 1000 and not ragged)
 
 
 # ---- epilogues

@@ -15,12 +15,13 @@ from numpy.lib.stride_tricks import as_strided
 
 import clearprop as cp
 from cases import CASES
-from clearprop.compile import calls, memory
+from clearprop.compile import calls
 from clearprop.compile.kernels import Access, Buffer, Folded, Load, Loop, Special, Strips
 from clearprop.compile.memory import plan
 from clearprop.compile.program import Program
 from clearprop.compile.schedule import Schedule, schedule
 from clearprop.compile.target import TARGETS
+from clearprop.core import own_memory
 from clearprop.core.errors import DTypeError, ShapeError
 from clearprop.core.graph import Graph
 from clearprop.core.interpret import interpret
@@ -260,7 +261,7 @@ def guarded(graph: Graph, args: list[Any], target: Any, rubbish: int) -> list[np
     made = Program(graph, target)
     copies = [guards.copy(np.asarray(a)) for a in args]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(memory, "np", guards)
+        patch.setattr(own_memory, "np", guards)
         patch.setattr(calls, "np", guards)
         results = made(copies)
     assert len(guards.blocks) > len(args) + len(results), "temporary memory is guarded too"

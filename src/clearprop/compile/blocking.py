@@ -62,9 +62,9 @@ class Layout:
 class Plan:
     """A product C[m, n] = A[m, k] B[k, n] and how it is cut.
 
-    If `turned`, this is the product Cᵀ = Bᵀ Aᵀ that stands for the one asked for. If `dotted`, results are
-    dot products of columns of B, read in place, with single rows of A. If `folded`, rows of C are folded, not shared
-    out. Copies should take ``room`` bytes or less.
+    If `turned`, this is the product Cᵀ = Bᵀ Aᵀ that stands for the one asked for. If `dotted`, results are dot
+    products of columns of B, read in place, with single rows of A. If `folded`, rows of C are folded, not shared out.
+    Copies should take ``room`` bytes or less. Results are sums if `direct`; parts of sums may stand in C if `lent` too.
     """
 
     target: Target
@@ -80,6 +80,7 @@ class Plan:
     dotted: bool = False
     folded: bool = False
     room: float = math.inf
+    lent: bool = False
 
     @property
     def transposed(self) -> Plan:
@@ -193,8 +194,7 @@ class Plan:
             return True
         if self.across:
             spread = self.depth * self.a.column * self.dtype.itemsize
-            near = spread <= FAR * self.target.vector_bytes
-            return near and self._lies_well(self.depth, self.a.column)
+            return spread <= FAR * self.target.vector_bytes and self._lies_well(self.depth, self.a.column)
         return self._lies_well(self.rows[0].height, self.a.row, FIRST)
 
     # ---- blocks
@@ -215,7 +215,7 @@ class Plan:
     def block(self) -> int:
         """Tiles whose rows of A are kept at hand while all panels pass."""
         tile = self.depth * self.dtype.itemsize * self.rows[0].height
-        if self.reads_a and (not self.blocked or all(self.straight(p) for p in self.panels)):
+        if self.reads_a and (not self.blocked or all(self.in_c(p) for p in self.panels)):
             return math.ceil(self.tile_count / max(1, math.ceil(self.tile_count * tile / BLOCK - MORE)))
         wanted = max(FEW, math.ceil(self.tile_count / SHARES))
         return max(1, min(BLOCK // tile, wanted, self._fitting(tile, OWN)))
@@ -352,11 +352,10 @@ class Plan:
     @property
     def own_sums(self) -> int:
         """Elements of scratch memory for sums."""
-        if all(self.straight(p) for p in self.panels):
+        if all(self.in_c(p) for p in self.panels):
             return 0
-        rows = self.rows[0].height
-        if self.blocked:
-            rows = self.m if self.near else min(self.block * rows, self.m)
+        tiles = self.block if self.blocked else 1
+        rows = self.m if self.blocked and self.near else min(tiles * self.rows[0].height, self.m)
         return self._aligned(rows * self.spill + self.lanes)  # a last row may be written to a whole vector
 
     @property
@@ -395,6 +394,7 @@ class Plan:
         last = panels.columns - (panels.vectors - 1) * self.lanes
         return self.target.halves and not self.dotted and 2 * last <= self.lanes
 
-    def straight(self, panels: Panels) -> bool:
-        """Whether kernels write these panels' results to C themselves."""
-        return self.direct and self.c.column == 1 and (self.masks or not panels.ragged)
+    def in_c(self, panels: Panels) -> bool:
+        """Whether kernels put these panels' sums down in C, complete ones or those before."""
+        there = self.direct or (self.lent and self.blocked)
+        return there and self.c.column == 1 and (self.masks or not panels.ragged)

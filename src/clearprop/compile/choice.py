@@ -27,12 +27,13 @@ def plan(
     direct: bool,
     folded: bool = False,
     room: float = math.inf,
+    lent: bool = False,
 ) -> Plan:
-    """Decide how a product is cut; `direct` if its results are stored as they are, `folded` if rows are folded."""
+    """Decide how a product is cut; `direct`, `folded` and `lent` as a plan says."""
     a = replace(a, row=1 if m == 1 else a.row, column=1 if k == 1 and m > 1 else a.column)
     b = replace(b, column=1 if n == 1 else b.column)
     c = replace(c, row=1 if m == 1 and n > 1 else c.row, column=1 if n == 1 else c.column)
-    asked = Plan(target, dtype, m, n, k, a, b, c, direct, folded=folded, room=room)
+    asked = Plan(target, dtype, m, n, k, a, b, c, direct, folded=folded, room=room, lent=lent)
     plain = (asked, asked.transposed)
     dotted = (replace(p, dotted=True) for p in plain if p.b.row == 1 and p.m <= DOTS)
     return min((*plain, *dotted), key=_cost)

@@ -111,6 +111,7 @@ def product(
     c: Layout,
     epilogue: Epilogue | None = None,
     room: float = math.inf,
+    lent: bool = False,
 ) -> Product:
     """Write the functions of a product.
 
@@ -129,6 +130,8 @@ def product(
         What becomes of the sums; without it they are stored.
     room : float
         Bytes of memory that copies should not exceed by much.
+    lent : bool
+        Whether C has room for sums, which the epilogue then reads there.
 
     Examples
     --------
@@ -139,7 +142,7 @@ def product(
     (2, 2)
     """
     folded = epilogue is not None and bool(epilogue.loop.folds)
-    cut = plan(target, np.dtype(dtype), *shape, a, b, c, epilogue is None, folded, room)
+    cut = plan(target, np.dtype(dtype), *shape, a, b, c, epilogue is None, folded, room, lent)
     writer = _Writer(module, name, cut, epilogue)
     writer.pack()
     writer.slice()
@@ -344,7 +347,7 @@ class _Writer(Copies):
 
     def tile(self, f: Function, part: Part, panels: Panels) -> _Call:
         """Return what writes the work on one tile, given its row, its column and where its panel of B is."""
-        cut, straight = self.cut, self.cut.straight(panels)
+        cut, in_c = self.cut, self.cut.in_c(panels)
         steps = tile_steps(self.module, self.name, cut, part.rows.height, panels, self.epilogue)
         lanes = panels.columns - (panels.vectors - 1) * cut.lanes
         onward = panels.width if cut.near else part.rows.height * cut.c.row
@@ -353,11 +356,11 @@ class _Writer(Copies):
 
         def call(row: Value, column: Value | int, b: Value, further: str) -> None:
             a, lda = self.tile_of_a(f, part, row)
-            if straight:
+            if in_c:
                 to, ldt = self.affine(f, Value("%C", "ptr"), (row, cut.c.row), (column, 1)), cut.c.row
             else:
                 to, ldt = f.at(Value("%scratch", "ptr"), cut.own_a + cut.own_b, cut.dtype), cut.spill
-            if cut.blocked and not straight:
+            if cut.blocked and not in_c:
                 along = column if part.left == 0 else f.integer("sub", column, part.left)
                 to = self.affine(f, to, (f.integer("sub", row, part.begin), ldt), (along, 1))
             at = f"{row}, i64 {column.name if isinstance(column, Value) else column}"

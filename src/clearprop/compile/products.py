@@ -32,6 +32,7 @@ from .loops import begin_folds, emit_loop
 from .microkernel import multiply_add
 from .outer import emit_outer, suits
 from .owning import updates
+from .partial_sums import lent
 from .registers import Corner
 from .target import Target
 from .text import Function, Value, value_type
@@ -127,10 +128,12 @@ def _written(frame: Frame, target: Target, kernel: Contraction, name: str) -> tu
     """Write the functions of the product of two matrices; return them, and about how long it takes."""
     a, b = (access.layout for access in kernel.inputs)
     shape = (a.shape[-2], b.shape[-1], a.shape[-1])
-    left, right, result = map(strides, (*kernel.inputs, kernel.output))
+    there = lent(kernel, frame.places.offsets)
+    left, right, result = map(strides, (*kernel.inputs, there or kernel.output))
     dtype = kernel.output.buffer.type.dtype
     through = _through(frame, target, kernel)
-    made = product(frame.f.module, name, target, dtype, shape, left, right, result, through, frame.room)
+    module, room = frame.f.module, frame.room
+    made = product(module, name, target, dtype, shape, left, right, result, through, room, there is not None)
     lanes, (m, n, k) = target.lanes(dtype.itemsize), shape
     whole = (math.ceil(m / lanes) * lanes, n) if made.turned else (m, math.ceil(n / lanes) * lanes)
     time = product_time(target, dtype.itemsize, *whole, k)
@@ -156,7 +159,8 @@ def _through(frame: Frame, target: Target, kernel: Contraction) -> Epilogue | No
 
 def _find(frame: Frame, kernel: Contraction) -> None:
     """Read the addresses of a product's matrices now, for all that follows."""
-    frame.find(*kernel.inputs, *([] if kernel.loop else [kernel.output]))
+    there = lent(kernel, frame.places.offsets)
+    frame.find(*kernel.inputs, *([there] if there else []))
 
 
 class _Matrices:
@@ -165,7 +169,7 @@ class _Matrices:
     def __init__(self, frame: Frame, kernel: Contraction, number: Value) -> None:
         self.frame, self.f = frame, frame.f
         self.a, self.b, self.c = (*kernel.inputs, kernel.output)
-        self.through, self.number = kernel.loop is not None, number
+        self.sums, self.number = lent(kernel, frame.places.offsets), number
         shape = self.c.layout.shape[:-2]
         self.batch: list[Value] = []
         for axis, length in enumerate(shape):
@@ -182,8 +186,8 @@ class _Matrices:
 
     @property
     def all(self) -> list[Value]:
-        """The addresses of the three; none of c if a loop takes the sums."""
-        return [self.at(self.a), self.at(self.b), Value("null", "ptr") if self.through else self.at(self.c)]
+        """The addresses of the three; of c where its sums may stand, if there is such a place."""
+        return [self.at(self.a), self.at(self.b), self.at(self.sums) if self.sums else Value("null", "ptr")]
 
 
 def _call(f: Function, name: str, *arguments: Value | int | str) -> None:

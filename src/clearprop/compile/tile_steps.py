@@ -36,7 +36,7 @@ def tile_steps(
 ) -> Steps:
     """Write the functions for tiles of this height in these panels of a product."""
     dotted, masked = cut.dotted, cut.masks and panels.ragged
-    asks = cut.asks and cut.straight(panels)
+    asks = cut.asks and cut.in_c(panels)
     kind = Tile(
         cut.dtype,
         height,
@@ -49,7 +49,7 @@ def tile_steps(
         cut.onward,
         cut.narrow(panels),
     )
-    sums = Sums(height, panels.columns, cut.spill, cut.turned)
+    sums = Sums(height, panels.columns, cut.c.row if cut.in_c(panels) else cut.spill, cut.turned)
     fetch = ""
     if epilogue and epilogue.fetches(sums):
         fetch = called(module, f"{name}_fetch", epilogue.fetch, sums)
@@ -60,7 +60,7 @@ def tile_steps(
         if dotted
         else kernel(module, cut.target, kind)
     )
-    if cut.straight(panels):
+    if cut.direct and cut.in_c(panels):
         return Steps(plain)
     through = epilogue or storing(cut.target, cut.dtype, cut.c.T if cut.turned else cut.c)
     down = epilogue is None and cut.c.row == 1
