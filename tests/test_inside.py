@@ -298,7 +298,7 @@ def test_what_is_shared_out_together_is_told_by_its_equations(name: str) -> None
     data = (normal(batch, widths[0]), RNG.integers(0, widths[-1], batch))
     settings: dict[str, Any] = {"loss": cp.losses.cross_entropy, "optimizer": optimizer, "batch_size": batch}
     inside = known_inside(cp.fit, (net, data), settings)
-    text = listing(Repeat(inside.graph, inside.stepper.roles, TARGETS["avx512"]))
+    text = listing(Repeat(inside.graph, inside.stepper.roles(inside.size), TARGETS["avx512"]))
     assert all(part in text for part in expected)
     told = {line.partition("  #")[0].strip() for line in text.split("\n")}
     assert {line.strip() for line in str(inside.graph).split("\n")[1:-1]} <= told
@@ -335,7 +335,7 @@ def test_a_clock_changes_no_bit() -> None:
     inside = known_inside(cp.fit, (model(), DATA), FIT)
     found, rows = [], np.arange(48)
     for step in (Repeat, TimedRepeat):
-        run = step(inside.graph, inside.stepper.roles).begin(
+        run = step(inside.graph, inside.stepper.roles(inside.size)).begin(
             Carried(inside.stepper.leaves), inside.stepper.data
         )
         found.append([b"".join(a.tobytes() for a in (*run.run(rows, 6), *run.carried.now))])

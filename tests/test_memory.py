@@ -77,9 +77,9 @@ def random_networks(count: int, seed: int) -> list[Network]:
 def prepared(network: Network) -> Repeating:
     """A training that could begin, of which all is known that it will take."""
     widths, batch, activation, optimizer, loss = network
-    x, y = np.zeros((batch, widths[0]), np.float32), np.arange(batch) % widths[-1]
+    x, y = np.zeros((EPOCH * batch, widths[0]), np.float32), np.arange(EPOCH * batch) % widths[-1]
     if loss is MSE:
-        y = np.zeros((batch, widths[-1]), np.float32)
+        y = np.zeros((len(x), widths[-1]), np.float32)
     pairs = list(itertools.pairwise(widths))
     zeros = {
         "weight": [np.zeros(p, np.float32) for p in pairs],
@@ -88,7 +88,7 @@ def prepared(network: Network) -> Repeating:
     model = cp.nn.MLP(widths[0], widths[1:-1], widths[-1], activation=activation, **zeros)
     data = samples((x, y))
     stepper = Native(model, data, data.weighted(loss), optimizer, cp.random.key(0), False)
-    step = Repeat(stepper.graph(batch), stepper.roles)
+    step = Repeat(stepper.graph(batch), stepper.roles(batch))
     step.module  # noqa: B018  # writes the text: it tells what kernels need while they run, and nobody has to compile it
     return step.begin(stepper.carried, stepper.data)
 
@@ -106,8 +106,8 @@ def _extent(array: np.ndarray[Any, Any]) -> int:
 
 
 def data_bytes(run: Repeating) -> int:
-    """Bytes of all samples and targets: those of a mini-batch, of which there are some."""
-    return EPOCH * sum(a.nbytes for a in run.data)
+    """Bytes of all samples and targets."""
+    return sum(a.nbytes for a in run.data)
 
 
 def needed(run: Repeating, network: Network) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from .cutting import WORTH, WORTH_OWNING, kernel_time, loop_cut, strips_cut, sum_cut
-from .kernels import Contraction, Kernel, Loop, Strips
+from .kernels import Buffer, Contraction, Kernel, Loop, Strips
 from .target import Target
 
 MEETING = 0.5  # until both are there
@@ -14,9 +14,14 @@ EXCHANGE = 4.5e4  # bytes in a microsecond that one has from the other's cache
 
 
 def one_by_one(target: Target, kernels: Iterable[Kernel]) -> float:
-    """Return it for kernels one after the other."""
-    times = ((kernel_time(target, kernel), _shared_out(target, kernel)) for kernel in kernels)
-    return sum(time / 2 + MEETING if shared else time for time, shared in times)
+    """Return it for kernels one after the other, which read what the other thread has written, too."""
+    time, both = 0.0, dict[Buffer, bool]()  # whether both threads have written it
+    for kernel in kernels:
+        alone, shared = kernel_time(target, kernel), _shared_out(target, kernel)
+        told = sum(b.bytes / 4 for b in {*kernel.reads()} if b in both and (shared or both[b]))
+        time += told / EXCHANGE + (alone / 2 + MEETING if shared else alone)
+        both |= dict.fromkeys(kernel.writes(), shared)
+    return time
 
 
 def abreast(target: Target, kernels: Sequence[Kernel]) -> float:

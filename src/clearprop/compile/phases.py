@@ -22,15 +22,17 @@ from .strips import counting
 from .target import Target
 from .units import unit_by_unit
 
-MORE = 96 * 1024  # bytes by which temporary arrays may grow: what is computed later is needed longer,
-SHARE = 0.3  # or this much of them and of what is given
+MORE = 96 * 1024  # bytes by which temporary arrays may grow anyway: what is computed later is needed longer
 LONG = 25.0  # microseconds of an update that is shared out by itself, or more
 BESIDE = 0.5  # microseconds, at least, that there are to do beside the longest
 
 
-def shared_out(target: Target, made: Schedule) -> Schedule:
-    """Return a schedule with those kernels together that are shared out together, if arrays then have room."""
-    order = _parted(target, made)
+def shared_out(target: Target, made: Schedule, most: float = 0.0) -> Schedule:
+    """Return a schedule with those kernels together that are shared out together, if arrays then have room.
+
+    They may take about as many bytes as before, or so many.
+    """
+    order = _parted(target, made, most)
     groups = [kernel for kernel in order if isinstance(kernel, Parted)]
     shared = {b for group in groups for b in group.reads()} | owned_rows(target, order)
     together = _abreast(target, order, shared)
@@ -39,20 +41,15 @@ def shared_out(target: Target, made: Schedule) -> Schedule:
     return traced(made, order)
 
 
-def _parted(target: Target, made: Schedule) -> list[Kernel]:
+def _parted(target: Target, made: Schedule, most: float) -> list[Kernel]:
     """Bring together what goes through the same units or rows."""
-    before, numbers = room(made.kernels), counting(made.constants)
-    larger = before + max(MORE, SHARE * (before + sum(buffer.bytes for buffer in made.inputs)))
+    little, numbers = room(made.kernels) + MORE, counting(made.constants)
     by_units = unit_by_unit(target, made.kernels)
-    tries = [(by_units, True, before + MORE), (by_units, False, before + MORE)] if by_units else []
-    for kernels, gradients, most in (
-        *tries,
-        (made.kernels, True, larger),
-        (made.kernels, False, before + MORE),
-    ):
-        order = _apart(row_by_row(target, kernels, numbers, _kept(target, kernels), gradients))
-        if room(order) <= most:
-            return order
+    for kernels, bytes in ((by_units, little), (made.kernels, max(little, most))):
+        for gradients in (True, False) if kernels else ():
+            order = _apart(row_by_row(target, kernels, numbers, _kept(target, kernels), gradients))
+            if room(order) <= bytes:
+                return order
     return list(made.kernels)
 
 

@@ -28,7 +28,7 @@ from .frame import Frame, Memory, Places
 from .identity import digest, recorded
 from .in_place import in_place
 from .kernels import FAILED, Buffer, Kernel, ends
-from .memory import NOWHERE, plan
+from .memory import NOWHERE, plan, room
 from .module import Module
 from .parts import parts
 from .target import Target, chosen
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .schedule import Schedule
 
 I64 = np.dtype(np.int64)
+SHARE = 0.3  # of what is given and temporary, by which that may grow so that threads meet seldom
 
 
 class Program:
@@ -72,7 +73,8 @@ class Program:
         from .phases import shared_out
         from .schedule import schedule
 
-        return shared_out(self.target, schedule(self.graph, self.padded))
+        made = schedule(self.graph, self.padded)
+        return shared_out(self.target, made, self._most(made))
 
     @cached_property
     def constants(self) -> Constants:
@@ -107,6 +109,11 @@ class Program:
         given = sum(buffer.bytes for buffer in self.inputs)
         common = contended(self.target, self.schedule.kernels, self._owned)
         return Places(self.offsets, len(self.inputs), len(self.outputs), given, common)
+
+    def _most(self, made: Schedule) -> float:
+        """Return how many bytes temporary arrays may take if that saves time."""
+        temporary = room(made.kernels)
+        return temporary + SHARE * (temporary + sum(buffer.bytes for buffer in made.inputs))
 
     # ---- text
 

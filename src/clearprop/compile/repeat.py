@@ -10,7 +10,7 @@ import ctypes
 import math
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,8 +31,12 @@ from .several import Parted
 from .target import Target
 from .text import Function, Value
 
+if TYPE_CHECKING:
+    from .schedule import Schedule
+
 I64 = np.dtype(np.int64)
-MOST = 1.25  # times what must be there is all that there may be, but for
+GROUPED = 1.2  # times what must be there is all that there may be so that threads meet seldom,
+MOST = 1.25  # and with copies of what kernels read, but for
 LEAST = 128 * 1024  # bytes that kernels may use beside arrays anyway,
 PART = 32  # and one in so many of all that there is
 DONE = 4  # a loop's status has a fifth number: how many steps it has done
@@ -50,6 +54,8 @@ class Roles:
         Outputs to keep of every step, one after the other.
     watched : int, optional
         The output, one float, after whose first NaN or infinity no further step is done.
+    batches : int
+        How many mini-batches the data are, or more: the more they are, the less it matters what a step takes.
 
     The inputs after the carried ones are streamed: rows of data, gathered by a list of row numbers.
     """
@@ -57,6 +63,7 @@ class Roles:
     carried: int
     recorded: tuple[int, ...]
     watched: int | None = None
+    batches: int = 1
 
 
 class Repeat(Program):
@@ -81,6 +88,23 @@ class Repeat(Program):
     def _note(self, notes: tuple[int, ...]) -> None:
         vars(self)["swapped"] = notes
 
+    def _given(self, made: Schedule) -> int:
+        """Return how many bytes are given: what is carried, a mini-batch and the data, or less."""
+        streamed = made.inputs[self.roles.carried :]
+        return sum(b.bytes for b in made.inputs) + self.roles.batches * sum(b.bytes for b in streamed)
+
+    def _kept(self, made: Schedule) -> int:
+        """Return how many bytes of temporary arrays live when the result is known that is watched."""
+        watched = made.outputs[self.roles.watched or 0]
+        when = next((i for i, kernel in enumerate(made.kernels) if watched in kernel.writes()), 0)
+        return sum(b.bytes for b, (first, last) in lifetimes(made.kernels).items() if first <= when <= last)
+
+    def _most(self, made: Schedule) -> float:
+        if self.roles.watched is None:
+            return super()._most(made)
+        given = self._given(made)
+        return GROUPED * (given + self._kept(made)) - given
+
     @cached_property
     def spare(self) -> float:
         """Bytes by which kernels should make the temporary memory larger than its arrays are, at most.
@@ -88,14 +112,11 @@ class Repeat(Program):
         With them, all there is should be at most MOST times what lives when the result is known that is watched:
         the mini-batch, what is carried, and what is kept for the way back.
         """
-        kernels, inputs = self.schedule.kernels, sum(b.bytes for b in self.schedule.inputs)
+        inputs = sum(b.bytes for b in self.schedule.inputs)
         least = LEAST + (inputs + max(self.tops)) // PART
         if self.roles.watched is None:
             return least
-        watched = self.schedule.outputs[self.roles.watched]
-        when = next((i for i, kernel in enumerate(kernels) if watched in kernel.writes()), 0)
-        kept = sum(b.bytes for b, (first, last) in lifetimes(kernels).items() if first <= when <= last)
-        return max(least, MOST * (inputs + kept) - (inputs + max(self.tops)))
+        return max(least, MOST * (inputs + self._kept(self.schedule)) - (inputs + max(self.tops)))
 
     def _settings(self) -> tuple[Any, ...]:
         return (*super()._settings(), self.roles)

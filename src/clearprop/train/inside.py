@@ -57,13 +57,13 @@ class TrainingStep(Inside):
         """Return the native loop of steps."""
         from ..compile.repeat import Repeat
 
-        return Repeat(self.graph, self.stepper.roles, target)
+        return Repeat(self.graph, self.stepper.roles(self.size), target)
 
     def timed(self) -> tuple[Timed, Callable[[int], Any]]:
         """Return the same with clocks, and what trains for so many steps, epoch after epoch of one order."""
         from ..compile.timed import TimedRepeat
 
-        made = TimedRepeat(self.graph, self.stepper.roles)
+        made = TimedRepeat(self.graph, self.stepper.roles(self.size))
         steps = made.begin(self.stepper.carried, self.stepper.data)
         rows: dict[int, np.ndarray[Any, Any]] = {}
 

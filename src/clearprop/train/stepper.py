@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ..compile.repeat import Repeating, Roles
 
 FEW = 10  # one in so many rows of an epoch
+MANY = 6  # times that mini-batches are doubled, beside which the data are not small
 
 
 class Stepper(ABC):
@@ -169,13 +170,13 @@ class Native(Stepper):
         self.carried = Carried([np.asarray(leaf) for leaf in leaves])
         return self.carried.now
 
-    @property
-    def roles(self) -> Roles:
-        """What the inputs and outputs of the graph are."""
+    def roles(self, size: int) -> Roles:
+        """Return what the inputs and outputs of the graph are for mini-batches of this size."""
         from ..compile.repeat import Roles
 
-        n = len(self.leaves)
-        return Roles(n, (n, n + 1) if self.keep else (n,), watched=n)
+        n, batches = len(self.leaves), max(len(self.data[0]) // size, 1)
+        few = 1 << min(batches.bit_length() - 1, MANY)
+        return Roles(n, (n, n + 1) if self.keep else (n,), watched=n, batches=few)
 
     def prepare(self, sizes: Iterable[int]) -> None:
         """Make the machine code for these sizes of batches, side by side.
@@ -193,7 +194,7 @@ class Native(Stepper):
         def repeats() -> Iterator[Repeat]:
             for size in sorted(sizes, reverse=True):
                 seldom = bool(made) and size < few
-                made[size] = Repeat(self.graph(size), self.roles, target, seldom)
+                made[size] = Repeat(self.graph(size), self.roles(size), target, seldom)
                 yield made[size]
 
         with without_collecting():
