@@ -43,6 +43,9 @@ def jit(
     (globals, closures) is copied then, and Python's own effects happen then only. Where it is called while
     another function is being recorded, it becomes a part of that one.
 
+    Results are the caller's own. The memory of one of 8 MiB or more, once nobody holds it or a view of it, is kept for
+    the next call, as that of temporary arrays is, until the function returned here is gone.
+
     Parameters
     ----------
     function : callable
