@@ -74,10 +74,10 @@ def random_networks(count: int, seed: int) -> list[Network]:
     ]
 
 
-def prepared(network: Network) -> Repeating:
+def prepared(network: Network, batches: int = EPOCH) -> Repeating:
     """A training that could begin, of which all is known that it will take."""
     widths, batch, activation, optimizer, loss = network
-    x, y = np.zeros((EPOCH * batch, widths[0]), np.float32), np.arange(EPOCH * batch) % widths[-1]
+    x, y = np.zeros((batches * batch, widths[0]), np.float32), np.arange(batches * batch) % widths[-1]
     if loss is MSE:
         y = np.zeros((len(x), widths[-1]), np.float32)
     pairs = list(itertools.pairwise(widths))
@@ -137,6 +137,13 @@ def test_networks_of_random_shapes_do_too() -> None:
         assert held(run) <= BOUND * must + (ALLOWED if must < LITTLE else 0), network
         ratios.append(held(run) / must)
     assert np.median(ratios) < 1.15
+
+
+def test_beside_many_rows_of_data_threads_may_take_more() -> None:
+    network = ((526, 35, 512, 9), 77, cp.relu, SGD, CE)
+    once, often = (prepared(network, batches).step.extent.bytes(THREADS) for batches in (1, EPOCH))
+    assert once < often
+    assert prepared(network, 64).step.roles == prepared(network, 200).step.roles  # and find the same code
 
 
 def test_what_carries_over_is_changed_in_place_by_every_optimizer() -> None:

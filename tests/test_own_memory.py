@@ -13,7 +13,7 @@ import pytest
 import clearprop as cp
 from clearprop.core import own_memory
 from clearprop.core.errors import SettingError
-from clearprop.core.own_memory import ALIGNMENT, Room, is_own
+from clearprop.core.own_memory import ALIGNMENT, ReusedMemory, is_own
 from clearprop.core.types import Type
 
 X = np.linspace(-2, 2, 6000, dtype=np.float32).reshape(60, 100)
@@ -31,7 +31,7 @@ def place(array: np.ndarray[Any, Any]) -> int:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32, np.int64, np.uint8, np.bool_])
 @pytest.mark.parametrize("shape", [(), (7,), (3, 0, 2), (5, 33)])
 def test_an_array_of_the_type_that_begins_a_cache_line(dtype: Any, shape: tuple[int, ...]) -> None:
-    array = Room(Type(shape, dtype)).empty()
+    array = ReusedMemory(Type(shape, dtype)).empty()
     assert (type(array), array.dtype, array.shape) == (np.ndarray, dtype, shape)
     assert array.flags.c_contiguous
     assert array.flags.writeable

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.own_memory import Room
+from ..core.own_memory import ReusedMemory
 from .frame import FIRST, STATUS, WORK, Places
 from .given import fitted, writable
 from .kernels import FAILED, TEAM, Buffer
@@ -61,7 +61,9 @@ class Call:
             self._table[places.slot(buffer)] = address(array)
         self._over = {places.slot(outputs[j]): places.slot(inputs[i]) for i, j in reused}
         self._inputs = [(places.slot(b), b, self._small(places.slot(b), b)) for b in inputs]
-        self._outputs = [(places.slot(b), Room(b.type), self._small(places.slot(b), b)) for b in outputs]
+        self._outputs = [
+            (places.slot(b), ReusedMemory(b.type), self._small(places.slot(b), b)) for b in outputs
+        ]
 
     def _small(self, slot: int, buffer: Buffer) -> np.ndarray[Any, Any] | None:
         """Return the memory that stands at a slot in every call, if it is small.
@@ -88,11 +90,11 @@ class Call:
                 memory[...] = given
             else:
                 memory[...] = fitted(given, buffer)
-        for slot, room, memory in self._outputs:
+        for slot, reused, memory in self._outputs:
             if memory is None:
                 over = held.get(self._over.get(slot, -1))
                 if over is None or not writable(over):
-                    over = room.empty()
+                    over = reused.empty()
                 large.append(over)
                 table[slot] = address(over)
         function(self._where)

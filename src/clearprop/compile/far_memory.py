@@ -61,7 +61,7 @@ def choosing_stores(
         ``write(past)`` writes the loop, which stores these arrays, by their numbers, past the caches.
     """
     known = accesses(loop)
-    past = [n for n, access in enumerate(known) if _pays(loop, axes, n, access)]
+    past = [n for n, access in enumerate(known) if _pays(loop, axes, n, access)] if _far(loop) else []
     if not past:
         write(())
         return
@@ -82,11 +82,9 @@ def choosing_stores(
 
 
 def _pays(loop: Loop, axes: Sequence[Axis], n: int, access: Access) -> bool:
-    """Whether an array is stored, long, not read here, and cut into whole lines by every axis but the last."""
+    """Whether an array is stored, not read here, and cut into whole lines by every axis but the last."""
     *outer, inner = [axis.strides[n] for axis in axes]
     buffer, dtype = access.buffer, access.buffer.type.dtype
-    if not _far(loop):
-        return False
     stored = any(store.access is access for store in loop.stores)
     read = any(isinstance(node, Load) and node.access.buffer is buffer for node in loop.nodes)
     lines = all(stride * dtype.itemsize % LINE == 0 for stride in outer)

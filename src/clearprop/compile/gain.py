@@ -14,13 +14,13 @@ EXCHANGE = 4.5e4  # bytes in a microsecond that one has from the other's cache
 
 
 def one_by_one(target: Target, kernels: Iterable[Kernel]) -> float:
-    """Return it for kernels one after the other, which read what the other thread has written, too."""
-    time, both = 0.0, dict[Buffer, bool]()  # whether both threads have written it
+    """Return it for kernels one after the other, with what each thread reads that the other has written."""
+    time, by_both = 0.0, dict[Buffer, bool]()  # what has been written, and whether both threads have
     for kernel in kernels:
         alone, shared = kernel_time(target, kernel), _shared_out(target, kernel)
-        told = sum(b.bytes / 4 for b in {*kernel.reads()} if b in both and (shared or both[b]))
+        told = sum(b.bytes / 4 for b in {*kernel.reads()} if b in by_both and (shared or by_both[b]))
         time += told / EXCHANGE + (alone / 2 + MEETING if shared else alone)
-        both |= dict.fromkeys(kernel.writes(), shared)
+        by_both |= dict.fromkeys(kernel.writes(), shared)
     return time
 
 

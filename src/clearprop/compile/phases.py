@@ -27,28 +27,28 @@ LONG = 25.0  # microseconds of an update that is shared out by itself, or more
 BESIDE = 0.5  # microseconds, at least, that there are to do beside the longest
 
 
-def shared_out(target: Target, made: Schedule, most: float = 0.0) -> Schedule:
+def shared_out(target: Target, made: Schedule, before: int, most: float) -> Schedule:
     """Return a schedule with those kernels together that are shared out together, if arrays then have room.
 
-    They may take about as many bytes as before, or so many.
+    They have taken so many bytes `before`; they may take little more, or so many at `most`.
     """
-    order = _parted(target, made, most)
+    order = _parted(target, made, before, most)
     groups = [kernel for kernel in order if isinstance(kernel, Parted)]
     shared = {b for group in groups for b in group.reads()} | owned_rows(target, order)
     together = _abreast(target, order, shared)
-    if room(together) <= max(room(order), room(made.kernels) + MORE):
+    if room(together) <= max(room(order), before + MORE):
         order = together
     return traced(made, order)
 
 
-def _parted(target: Target, made: Schedule, most: float) -> list[Kernel]:
+def _parted(target: Target, made: Schedule, before: int, most: float) -> list[Kernel]:
     """Bring together what goes through the same units or rows."""
-    little, numbers = room(made.kernels) + MORE, counting(made.constants)
+    little, numbers = before + MORE, counting(made.constants)
     by_units = unit_by_unit(target, made.kernels)
-    for kernels, bytes in ((by_units, little), (made.kernels, max(little, most))):
+    for kernels, limit in ((by_units, little), (made.kernels, max(little, most))):
         for gradients in (True, False) if kernels else ():
             order = _apart(row_by_row(target, kernels, numbers, _kept(target, kernels), gradients))
-            if room(order) <= bytes:
+            if room(order) <= limit:
                 return order
     return list(made.kernels)
 

@@ -74,7 +74,8 @@ class Program:
         from .schedule import schedule
 
         made = schedule(self.graph, self.padded)
-        return shared_out(self.target, made, self._most(made))
+        before = room(made.kernels)
+        return shared_out(self.target, made, before, self._most_temporary(made, before))
 
     @cached_property
     def constants(self) -> Constants:
@@ -110,10 +111,9 @@ class Program:
         common = contended(self.target, self.schedule.kernels, self._owned)
         return Places(self.offsets, len(self.inputs), len(self.outputs), given, common)
 
-    def _most(self, made: Schedule) -> float:
-        """Return how many bytes temporary arrays may take if that saves time."""
-        temporary = room(made.kernels)
-        return temporary + SHARE * (temporary + sum(buffer.bytes for buffer in made.inputs))
+    def _most_temporary(self, made: Schedule, before: int) -> float:
+        """Return how many bytes temporary arrays may take if that saves time, and so many otherwise."""
+        return before + SHARE * (before + sum(buffer.bytes for buffer in made.inputs))
 
     # ---- text
 

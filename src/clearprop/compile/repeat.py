@@ -55,7 +55,7 @@ class Roles:
     watched : int, optional
         The output, one float, after whose first NaN or infinity no further step is done.
     batches : int
-        How many mini-batches the data are, or more: the more they are, the less it matters what a step takes.
+        How many mini-batches the data are, or more: the more they are, the less the memory of a step matters.
 
     The inputs after the carried ones are streamed: rows of data, gathered by a list of row numbers.
     """
@@ -89,21 +89,21 @@ class Repeat(Program):
         vars(self)["swapped"] = notes
 
     def _given(self, made: Schedule) -> int:
-        """Return how many bytes are given: what is carried, a mini-batch and the data, or less."""
+        """Return how many bytes there are beside temporary arrays: what is carried, a mini-batch, the data."""
         streamed = made.inputs[self.roles.carried :]
         return sum(b.bytes for b in made.inputs) + self.roles.batches * sum(b.bytes for b in streamed)
 
-    def _kept(self, made: Schedule) -> int:
-        """Return how many bytes of temporary arrays live when the result is known that is watched."""
-        watched = made.outputs[self.roles.watched or 0]
-        when = next((i for i, kernel in enumerate(made.kernels) if watched in kernel.writes()), 0)
+    def _kept(self, made: Schedule, watched: int) -> int:
+        """Return how many bytes of temporary arrays live when the output with this number is known."""
+        output = made.outputs[watched]
+        when = next((i for i, kernel in enumerate(made.kernels) if output in kernel.writes()), 0)
         return sum(b.bytes for b, (first, last) in lifetimes(made.kernels).items() if first <= when <= last)
 
-    def _most(self, made: Schedule) -> float:
+    def _most_temporary(self, made: Schedule, before: int) -> float:
         if self.roles.watched is None:
-            return super()._most(made)
+            return super()._most_temporary(made, before)
         given = self._given(made)
-        return GROUPED * (given + self._kept(made)) - given
+        return GROUPED * (given + self._kept(made, self.roles.watched)) - given
 
     @cached_property
     def spare(self) -> float:
@@ -116,7 +116,8 @@ class Repeat(Program):
         least = LEAST + (inputs + max(self.tops)) // PART
         if self.roles.watched is None:
             return least
-        return max(least, MOST * (inputs + self._kept(self.schedule)) - (inputs + max(self.tops)))
+        kept = self._kept(self.schedule, self.roles.watched)
+        return max(least, MOST * (inputs + kept) - (inputs + max(self.tops)))
 
     def _settings(self) -> tuple[Any, ...]:
         return (*super()._settings(), self.roles)

@@ -26,10 +26,10 @@ def block(size: int) -> np.ndarray[Any, Any]:
 
 def is_own(array: np.ndarray[Any, Any]) -> bool:
     """Tell whether an array's memory is its own: whatever else sees it is a view of this array."""
-    return array.flags.owndata or isinstance(array.base, _Lent)
+    return array.flags.owndata or isinstance(array.base, _Loan)
 
 
-class Room:
+class ReusedMemory:
     """Where one result of a function stands, in one call after the other.
 
     The memory of one result that nobody looks at any longer is kept for the next.
@@ -51,10 +51,10 @@ class Room:
             memory = self._free.pop()
         except IndexError:
             memory = block(self._bytes)
-        return np.asarray(_Lent(memory, self._type, self._free))
+        return np.asarray(_Loan(memory, self._type, self._free))
 
 
-class _Lent:
+class _Loan:
     """Memory that goes back as soon as the array that stands there and all views of it are gone."""
 
     __slots__ = ("__array_interface__", "_free", "_memory")

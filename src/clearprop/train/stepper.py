@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from ..compile.repeat import Repeating, Roles
 
 FEW = 10  # one in so many rows of an epoch
-MANY = 6  # times that mini-batches are doubled, beside which the data are not small
+COUNTED = (
+    64  # mini-batches in the data; of more, as of those between powers of two, machine code knows nothing
+)
 
 
 class Stepper(ABC):
@@ -174,9 +176,9 @@ class Native(Stepper):
         """Return what the inputs and outputs of the graph are for mini-batches of this size."""
         from ..compile.repeat import Roles
 
-        n, batches = len(self.leaves), max(len(self.data[0]) // size, 1)
-        few = 1 << min(batches.bit_length() - 1, MANY)
-        return Roles(n, (n, n + 1) if self.keep else (n,), watched=n, batches=few)
+        n, batches = len(self.leaves), min(max(len(self.data[0]) // size, 1), COUNTED)
+        at_least = 1 << batches.bit_length() - 1  # so that a few rows more find the same machine code
+        return Roles(n, (n, n + 1) if self.keep else (n,), watched=n, batches=at_least)
 
     def prepare(self, sizes: Iterable[int]) -> None:
         """Make the machine code for these sizes of batches, side by side.
