@@ -15,12 +15,13 @@ from clearprop.compile import blocking
 from clearprop.compile.choice import plan
 from clearprop.compile.engine import Native, machine
 from clearprop.compile.epilogue import Epilogue
-from clearprop.compile.gemm import SLICE, Layout, product
+from clearprop.compile.gemm import SLICE, product
 from clearprop.compile.kernels import Access, Apply, Buffer, Load, Loop, Store
 from clearprop.compile.module import Module
+from clearprop.compile.strides import Strides
 from clearprop.compile.target import TARGETS, detect
 from clearprop.compile.text import Function
-from clearprop.core.lowering import Layout as Strides
+from clearprop.core.lowering import Layout
 from clearprop.core.types import Type
 
 ABLE = {"avx512": 3, "avx2": 2, "sse2": 1}
@@ -78,7 +79,7 @@ class Fence:
 def layout(x):
     strides, lengths = [s // x.itemsize for s in x.strides[-2:]], x.shape[-2:]
     lines = [(strides[0], lengths[1])] * (strides[1] == 1) + [(strides[1], lengths[0])] * (strides[0] == 1)
-    return Layout(*strides, max((apart - length for apart, length in lines), default=0))
+    return Strides(*strides, max((apart - length for apart, length in lines), default=0))
 
 
 def function(native, name, integers=0, pointers=5):
@@ -199,8 +200,8 @@ def test_any_size_and_strides(target, m, n, k, orders, dtype, at_end):
 @targets
 @pytest.mark.parametrize(("n", "room", "copied"), [(16, 0, False), (15, 1, False), (15, 0, True)])
 def test_rows_with_room_behind_them_are_read_in_place(target, n, room, copied):
-    b = Layout(16, 1, room) if room else Layout(n, 1)
-    made = product(Module(), "p", target, DTYPES[0], (21, n, 560), Layout(560, 1), b, Layout(n, 1))
+    b = Strides(16, 1, room) if room else Strides(n, 1)
+    made = product(Module(), "p", target, DTYPES[0], (21, n, 560), Strides(560, 1), b, Strides(n, 1))
     masked = target.vector_bytes == 64
     assert (made.work_bytes + made.scratch_bytes > 560 * 4) == (copied and not masked)
 
@@ -209,7 +210,7 @@ def test_rows_with_room_behind_them_are_read_in_place(target, n, room, copied):
 @pytest.mark.parametrize("halves", [False, True])
 def test_half_of_a_last_vector_is_computed_where_that_takes_less(n, narrow, halves):
     module, target = Module(), replace(TARGETS["avx512"], halves=halves)
-    product(module, "p", target, DTYPES[0], (33, n, 50), Layout(50, 1), Layout(n, 1), Layout(n, 1))
+    product(module, "p", target, DTYPES[0], (33, n, 50), Strides(50, 1), Strides(n, 1), Strides(n, 1))
     assert ("_narrow" in module.text()) == (narrow and halves)
 
 
@@ -220,7 +221,9 @@ def test_tiles_of_both_heights_pass_a_panel_together(target, k):
     loops = {}
     for m in range(200, 300):
         module = Module()
-        made = product(module, "p", target, DTYPES[0], (m, 96, k), Layout(k, 1), Layout(96, 1), Layout(96, 1))
+        made = product(
+            module, "p", target, DTYPES[0], (m, 96, k), Strides(k, 1), Strides(96, 1), Strides(96, 1)
+        )
         loops.setdefault(len(made.rows), set()).add(module.functions["p_slice"].count("\nhead"))
     assert loops.keys() == {1, 2}
     assert {n + 1 for n in loops[1]} == loops[2]
@@ -231,7 +234,7 @@ def test_tiles_of_both_heights_pass_a_panel_together(target, k):
 def test_no_block_of_few_tiles_is_left_over(target, k):
     """It would read all panels of B once more for them."""
     for m in range(100, 600):
-        cut = plan(target, DTYPES[0], m, 1344, k, Layout(k, 1), Layout(1344, 1), Layout(1344, 1), True)
+        cut = plan(target, DTYPES[0], m, 1344, k, Strides(k, 1), Strides(1344, 1), Strides(1344, 1), True)
         over = cut.tile_count % cut.block
         assert not over or over >= cut.block / 2, (m, cut.tile_count, cut.block)
         assert cut.block * cut.rows[0].height * cut.depth * 4 <= 1.5 * blocking.BLOCK, m
@@ -378,10 +381,10 @@ LIGHT, HEAVY = ["relu"], ["tanh", "negative", "tanh", "exp"]  # what fits into k
 
 def through(target, c, functions, old=False):
     """The loop C = functions(sums + bias), or C = functions(sums + C): arrays 0 and 1 of the table."""
-    strides = [layout(c), Layout(0, 1)]
+    strides = [layout(c), Strides(0, 1)]
     buffers = [Buffer(Type(c.shape, c.dtype)), Buffer(Type((1, c.shape[1]), c.dtype))]
-    source = Load(Access(Buffer(Type(c.shape, c.dtype)), Strides(c.shape, (0, 0))))
-    to, bias = (Access(x, Strides(c.shape, (s.row, s.column))) for x, s in zip(buffers, strides, strict=True))
+    source = Load(Access(Buffer(Type(c.shape, c.dtype)), Layout(c.shape, (0, 0))))
+    to, bias = (Access(x, Layout(c.shape, (s.row, s.column))) for x, s in zip(buffers, strides, strict=True))
     nodes = [source, Load(to if old else bias)]
     nodes.append(Apply("add", tuple(nodes), {}, c.dtype))
     for name in functions:
@@ -452,7 +455,7 @@ def test_arm_code_can_be_assembled(orders, dtype):
     llvm.initialize_all_asmprinters()
     a, b = (np.empty(s, dtype, order=o) for s, o in zip(((100, 50), (50, 33)), orders, strict=True))
     module = Module()
-    product(module, "p", TARGETS["neon"], dtype, (100, 33, 50), layout(a), layout(b), Layout(33, 1))
+    product(module, "p", TARGETS["neon"], dtype, (100, 33, 50), layout(a), layout(b), Strides(33, 1))
     keep = Function(module, "keep", [("ptr", x) for x in "ABCw"], internal=False)
     keep.do("call void @p(ptr %A, ptr %B, ptr %C, ptr %w, ptr null, i64 0)")
     keep.finish()
@@ -464,6 +467,13 @@ def test_kernels_are_shared_between_products():
     module = Module()
     for i, (m, n, k) in enumerate([(200, 100, 784), (100, 784, 50), (50, 64, 30)]):
         product(
-            module, f"p{i}", TARGETS["avx2"], DTYPES[0], (m, n, k), Layout(k, 1), Layout(n, 1), Layout(n, 1)
+            module,
+            f"p{i}",
+            TARGETS["avx2"],
+            DTYPES[0],
+            (m, n, k),
+            Strides(k, 1),
+            Strides(n, 1),
+            Strides(n, 1),
         )
     assert sum(name.startswith("tile_") for name in module.functions) <= 4

@@ -49,6 +49,9 @@ NETWORKS: list[Network] = [
     ((13, 6, 655), 771, cp.sigmoid, MOMENTUM, hinge),
     ((10, 1396), 413, cp.relu, SGD, CE),
     ((2, 6, 1656, 5, 30), 712, cp.sigmoid, SGD, hinge),
+    ((12, 94, 461), 22, cp.relu, ADAM, hinge),
+    ((2, 17, 2770, 3), 17, cp.relu, ADAM, MSE),
+    ((5, 24, 195, 631, 39, 57), 59, cp.sigmoid, SGD, CE),
 ]
 
 

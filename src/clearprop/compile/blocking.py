@@ -12,6 +12,7 @@ from ..core.frozen import frozen
 from .dot import dot_rows
 from .heights import Rows, heights
 from .microkernel import accumulators
+from .strides import Strides
 from .target import Target
 from .widths import Panels, width
 
@@ -39,23 +40,7 @@ COMMON, OWN = 2, 4  # parts of the room that copies for all threads have, and fo
 SPLIT = 800  # rows of A, or more, for which it takes less to copy B than to read vectors on two cache lines
 TALL = 0.8  # of the height that registers allow, at least, if rows of B begin within a cache line and are not near
 DEPTH = 4096  # bytes of a row of A that a tile goes through before it is put down
-
-
-@frozen
-class Layout:
-    """Where a matrix's elements are: X[i, j] is ``i * row + j * column`` elements from the first.
-
-    Behind each line of those that follow one another, there are ``room`` more that may be read.
-    """
-
-    row: int
-    column: int
-    room: int = 0
-
-    @property
-    def T(self) -> Layout:
-        """The transposed matrix's layout."""
-        return Layout(self.column, self.row, self.room)
+SHALLOW = 128  # terms, at least, of a sum's part if there is little memory for copies of B
 
 
 @frozen
@@ -72,9 +57,9 @@ class Plan:
     m: int
     n: int
     k: int
-    a: Layout
-    b: Layout
-    c: Layout
+    a: Strides
+    b: Strides
+    c: Strides
     direct: bool
     turned: bool = False
     dotted: bool = False
@@ -173,7 +158,7 @@ class Plan:
             return False
         few = self.m <= 2 * self.rows[0].height
         apart = self.reads_a and self.b.row * self.dtype.itemsize % FIRST[0] > 0
-        return self.b.column == 1 and (few or apart or self._lies_well(self.depth, self.b.row))
+        return self.b.column == 1 and (few or apart or self._lies_well(self._deepest, self.b.row))
 
     @cached_property
     def across(self) -> bool:
@@ -193,8 +178,8 @@ class Plan:
         if self.dotted or self.n <= 2 * self.vectors * self.lanes:
             return True
         if self.across:
-            spread = self.depth * self.a.column * self.dtype.itemsize
-            return spread <= FAR * self.target.vector_bytes and self._lies_well(self.depth, self.a.column)
+            spread = self._deepest * self.a.column * self.dtype.itemsize
+            return spread <= FAR * self.target.vector_bytes and self._lies_well(self._deepest, self.a.column)
         return self._lies_well(self.rows[0].height, self.a.row, FIRST)
 
     # ---- blocks
@@ -202,7 +187,17 @@ class Plan:
     @cached_property
     def depth(self) -> int:
         """Terms of a sum between one visit to a tile and the next: balanced parts of k."""
-        most = self.k if self.dotted else DEPTH // self.dtype.itemsize
+        if not self.near:
+            return self._deepest
+        row = self.panels[0].width * self.dtype.itemsize
+        return self._balanced(min(self._deepest, max(self._fitting(row, COMMON), SHALLOW)))
+
+    @cached_property
+    def _deepest(self) -> int:
+        """The same, whatever memory copies take."""
+        return self._balanced(self.k if self.dotted else DEPTH // self.dtype.itemsize)
+
+    def _balanced(self, most: int) -> int:
         parts = math.ceil(self.k / most)
         return self.k if parts <= 1 else math.ceil(self.k / parts / self.lanes) * self.lanes
 
@@ -236,13 +231,14 @@ class Plan:
         """
         copied = self.m <= self.n and self._fitting(self.m * self.k * self.dtype.itemsize, COMMON) > 0
         alone = self.tile_count == 1 and self.n * self.k * self.dtype.itemsize >= NEAR
+        panel = self.panels[0].width * self.long * self.dtype.itemsize
         return (
             not self.dotted
             and not (self.folded and self.turned)  # along panels, which then are not shared out
             and (self.reads_a or copied)
             and not any(p.in_place for p in self.panels)
             and self.m <= ROUND
-            and (self.panel_count >= MANY or self.even or alone or self.folded)
+            and (self.panel_count >= MANY or self.even or alone or self.folded or not self._fitting(panel, 1))
         )
 
     @property

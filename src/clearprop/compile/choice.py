@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from .blocking import Layout, Plan
+from .blocking import Plan
+from .strides import Strides
 from .target import Target
 
 DOTS = 16  # rows of dot products at most: each needs a sum for every column
@@ -21,9 +22,9 @@ def plan(
     m: int,
     n: int,
     k: int,
-    a: Layout,
-    b: Layout,
-    c: Layout,
+    a: Strides,
+    b: Strides,
+    c: Strides,
     direct: bool,
     folded: bool = False,
     room: float = math.inf,

@@ -9,12 +9,12 @@ import numpy as np
 from ..core.frozen import frozen
 from ..core.lowering import Layout
 from ..core.types import Type
-from .blocking import Layout as Strides
 from .kernels import Access, Apply, Buffer, Folded, Load, Loop, Node, Store
 from .loops import emit_begun
 from .module import Module
 from .nest import accesses
 from .registers import Corner, Registers, fits
+from .strides import Strides
 from .target import Target
 from .text import Function, Value
 

@@ -154,8 +154,10 @@ Emit = Callable[..., Memory]
 class Alone(Frame):
     """A function that one thread runs alone, on a table of its own: the status, memory for kernels, then buffers."""
 
-    def __init__(self, f: Function, places: Places, buffers: Iterable[Buffer]) -> None:
-        super().__init__(f, places)
+    def __init__(
+        self, f: Function, places: Places, buffers: Iterable[Buffer], room: float = math.inf
+    ) -> None:
+        super().__init__(f, places, room=room)
         self.slots = {buffer: FIRST + i for i, buffer in enumerate(buffers)}
 
     def _address(self, buffer: Buffer) -> Value:

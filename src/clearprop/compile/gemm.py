@@ -15,18 +15,19 @@ import numpy as np
 
 from ..core.frozen import frozen
 from .addresses import Part
-from .blocking import Layout, Plan
+from .blocking import Plan
 from .choice import plan
 from .copies import Copies
 from .epilogue import Epilogue
 from .heights import Rows
 from .module import Module
+from .strides import Strides
 from .target import Target
 from .text import Function, Value
 from .tile_steps import tile_steps
 from .widths import Panels
 
-__all__ = ["Epilogue", "Layout", "Product", "product"]
+__all__ = ["Epilogue", "Product", "product"]
 
 OPERANDS = (("ptr", "A"), ("ptr", "B"), ("ptr", "C"), ("ptr", "work"), ("ptr", "table"), ("i64", "batch"))
 PACK = (("ptr", "A"), ("ptr", "B"), ("ptr", "work"), ("i64", "left"), ("i64", "right"))
@@ -106,9 +107,9 @@ def product(
     target: Target,
     dtype: np.dtype[np.floating],
     shape: tuple[int, int, int],
-    a: Layout,
-    b: Layout,
-    c: Layout,
+    a: Strides,
+    b: Strides,
+    c: Strides,
     epilogue: Epilogue | None = None,
     room: float = math.inf,
     lent: bool = False,
@@ -124,7 +125,7 @@ def product(
     dtype : float32 or float64
     shape : (m, n, k)
         Each at least 1.
-    a, b, c : Layout
+    a, b, c : Strides
         Strides of A[m, k], B[k, n] and C[m, n] in elements.
     epilogue : Epilogue, optional
         What becomes of the sums; without it they are stored.
@@ -137,7 +138,7 @@ def product(
     --------
     >>> from clearprop.compile.target import TARGETS
     >>> found = product(Module(), "forward", TARGETS["avx2"], np.dtype("f4"), (32, 10, 64),
-    ...                 Layout(64, 1), Layout(10, 1), Layout(10, 1))
+    ...                 Strides(64, 1), Strides(10, 1), Strides(10, 1))
     >>> found.tiles, found.panels
     (2, 2)
     """

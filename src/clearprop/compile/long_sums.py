@@ -11,11 +11,11 @@ import math
 from ..core.lowering import Layout
 from ..core.types import Type
 from .arriving import Arriving
-from .blocking import Layout as Strides
 from .cut_loops import emit_cut_loop
 from .frame import NUMBER, WHO, Frame, Memory, chunk_function
 from .gemm import Product, product
 from .kernels import Access, Buffer, Contraction
+from .strides import Strides, strides
 from .sums import added_up
 from .target import Target
 from .text import Value
@@ -33,9 +33,9 @@ def emit_parts(
     left, right = map(strides, kernel.inputs)
 
     def written(suffix: str, count: int) -> tuple[Product, int]:
-        shape = (m, n, count)
-        whole = product(f.module, f"{name}_{suffix}", target, dtype, shape, left, right, Strides(stride, 1))
-        return whole, count
+        ends = (left, right, Strides(stride, 1))
+        made = product(f.module, f"{name}_{suffix}", target, dtype, (m, n, count), *ends, room=frame.room)
+        return made, count
 
     usual, end = written("part", each), terms - (parts - 1) * each
     last = usual if end == each else written("last", end)
@@ -94,9 +94,3 @@ def _add_up(frame: Frame, target: Target, kernel: Contraction, offsets: list[int
     inside.own = sums
     emit_cut_loop(inside, target, added_up(kernel, parts))
     frame.shared |= inside.shared
-
-
-def strides(access: Access) -> Strides:
-    """Return where the elements of a matrix are, or of each of many."""
-    *_, row, column = access.layout.strides
-    return Strides(row, column, access.room)

@@ -17,7 +17,7 @@ from ..core.types import Type
 from .kernels import Buffer, Contraction, Kernel
 from .several import Parted
 
-COPIED = 16  # rows of a product, or more, for which a matrix is copied turned
+COPIED = 8  # rows of a product, or more, for which a matrix is copied turned
 WORTH = 2**17  # bytes of an array, or more, for whose place kernels change their order
 
 

@@ -23,6 +23,7 @@ from .several import Parted
 from .text import Function, Value
 
 I64 = np.dtype(np.int64)
+THREADS = 2  # that have memory of their own, as it is counted
 
 
 def emit_parted(frame: Frame, group: Parted, name: str, emit: Emit, rows: Arriving | None = None) -> Memory:
@@ -30,13 +31,14 @@ def emit_parted(frame: Frame, group: Parted, name: str, emit: Emit, rows: Arrivi
     f, buffers = frame.f, list(dict.fromkeys([*group.reads(), *group.writes(), *group.inner]))
     offsets, tops = plan(group.kernels, group.own_bytes())
     top = max(tops)
+    spare = max(0, frame.room - THREADS * top) if group.what == "units" else math.inf
     own, called = 0, dict[int, list[str]]()
     for size in sorted(group.sizes()):
         called[size] = []
         for number, (kernel, axis) in enumerate(zip(group.kernels, group.axes, strict=True)):
             part = Function(f.module, f"{name}_{size}_{number}", [("ptr", "table")])
             memory = emit(
-                Alone(part, frame.places, buffers),
+                Alone(part, frame.places, buffers, spare),
                 of_part(kernel, axis, size, group.partial),
                 f"{part.name}_product",
             )

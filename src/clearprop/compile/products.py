@@ -27,13 +27,14 @@ from .epilogue import BATCH, Epilogue, distant
 from .frame import EXTRA, NUMBER, TABLE, WHO, Frame, Memory, chunk_function
 from .gemm import Product, product
 from .kernels import Access, Buffer, Contraction
-from .long_sums import emit_parts, strides
+from .long_sums import emit_parts
 from .loops import begin_folds, emit_loop
 from .microkernel import multiply_add
 from .outer import emit_outer, suits
 from .owning import updates
 from .partial_sums import lent
 from .registers import Corner
+from .strides import strides
 from .target import Target
 from .text import Function, Value, value_type
 from .vocabulary import compute
