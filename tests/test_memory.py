@@ -53,6 +53,10 @@ NETWORKS: list[Network] = [
     ((2, 17, 2770, 3), 17, cp.relu, ADAM, MSE),
     ((5, 24, 195, 631, 39, 57), 59, cp.sigmoid, SGD, CE),
 ]
+SMALL: list[Network] = [
+    ((12, 94, 461), 22, cp.relu, SGD, CE),
+    ((2, 36, 17, 559), 21, cp.tanh, SGD, hinge),
+]
 
 
 def random_networks(count: int, seed: int) -> list[Network]:
@@ -134,7 +138,7 @@ def test_training_holds_little_more_than_it_must(network: Network) -> None:
 
 def test_networks_of_random_shapes_do_too() -> None:
     ratios = []
-    for network in random_networks(300, 5):
+    for network in [*SMALL, *random_networks(300, 5)]:
         run = prepared(network)
         must = needed(run, network)
         assert held(run) <= BOUND * must + (ALLOWED if must < LITTLE else 0), network
