@@ -57,7 +57,7 @@ def first_product(f: Any, *args: Any) -> Contraction:
 @targets
 def test_which_sums_are_cut(f: Any, left: Any, right: Any, count: int, target: str) -> None:
     first = first_product(f, np.empty(left, np.float32), np.empty(right, np.float32))
-    assert sum_cut(TARGETS[target], first, False) == count
+    assert sum_cut(TARGETS[target], first) == count
 
 
 @targets

@@ -6,11 +6,11 @@ the end, from which others take: who reads and writes a part of some weights doe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ..core.frozen import frozen
 from ..core.lowering import Layout
-from .cutting import WORTH_OWNING, kernel_time
+from .cutting import WORTH_OWNING, Owned, kernel_time
 from .frame import NUMBER, STATUS, WHO, Alone, Emit, Frame, Memory, Places, chunk_function, own_table
 from .kernels import Access, Buffer, Contraction, Kernel
 from .memory import aligned
@@ -100,7 +100,9 @@ class _Written:
         places, before = frame.places, set(self.module.functions)
         if self.time >= WORTH_OWNING:
             cut = _Cut(self._function(), places, buffers)
-            memory = self._emit(cut, updates(kernel) if isinstance(kernel, Contraction) else ())
+            memory = self._emit(
+                cut, dict.fromkeys(updates(kernel) if isinstance(kernel, Contraction) else (), "parts")
+            )
             if len(cut.chunks) == 1 and not memory.shared:
                 self.begun = Piece(name, None, 0.0)
                 ((chunk, count),) = cut.chunks
@@ -109,13 +111,13 @@ class _Written:
                 return
             for other in set(self.module.functions) - before:
                 del self.module.functions[other], self.module.signatures[other]
-        self._emit(Alone(self._function(), places, buffers), ())
+        self._emit(Alone(self._function(), places, buffers), {})
         self.front, self.back = [Piece(name, None, self.time)], []
 
     def _function(self) -> Function:
         return Function(self.module, self.name, [("ptr", "table")])
 
-    def _emit(self, frame: Frame, owned: Collection[Buffer]) -> Memory:
+    def _emit(self, frame: Frame, owned: Mapping[Buffer, Owned]) -> Memory:
         memory: Memory = self.emit(frame, self.kernel, f"{self.name}_product", owned=owned)
         self.bytes = aligned(memory.shared + memory.own)
         frame.f.finish()

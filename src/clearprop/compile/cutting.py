@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Literal
 
 from ..core.frozen import frozen
 from .gemm import Product
@@ -46,6 +47,10 @@ ENDS = 3 / 8  # of a product that are large groups of panels, at either end
 MANY = 24  # blocks of a product, about, at most: the first panel of each is not at hand
 FEW = 16  # such blocks: each is tall enough to be worth the panels that it reads
 LINE = 64  # elements of the innermost axis that stay together
+
+Owned = Literal[
+    "rows", "parts"
+]  # weights that threads own: always whole rows, or where these are long, parts of them
 
 
 @frozen
@@ -178,7 +183,7 @@ def _ranges(depth: int, axes: list[Axis], chunks: int) -> Ranges:
 # ---- products
 
 
-def sum_cut(target: Target, kernel: Contraction, owned: bool) -> int:
+def sum_cut(target: Target, kernel: Contraction, owned: Owned | None = None) -> int:
     """Return into how many parts to cut the sum of a product; 1 if it stays whole. Threads may own B's rows."""
     if not kernel.tiled or len(kernel.output.layout.shape) != 2:
         return 1
@@ -186,7 +191,7 @@ def sum_cut(target: Target, kernel: Contraction, owned: bool) -> int:
     return parts if parts > 1 else _few_rows(target, kernel, owned)
 
 
-def _few_rows(target: Target, kernel: Contraction, owned: bool) -> int:
+def _few_rows(target: Target, kernel: Contraction, owned: Owned | None) -> int:
     """Return into how many parts to cut a product, an even number or 1, so that each thread reads a part of B's rows.
 
     Where threads own B's rows, even little is worth it: nobody then reads what others have just written.
@@ -197,7 +202,7 @@ def _few_rows(target: Target, kernel: Contraction, owned: bool) -> int:
     k, itemsize = a.layout.shape[1], kernel.output.buffer.type.dtype.itemsize
     size = n * k * itemsize
     time = max(product_time(target, itemsize, m, n, k), size / BANDWIDTH)
-    shortest = target.lanes(itemsize) if n <= NARROW else LINE
+    shortest = target.lanes(itemsize) if n <= NARROW or owned == "rows" else LINE
     parts = 2 * min(math.ceil(time / GRAIN), DEEPEST, k // (2 * shortest))
     return parts if size <= CACHED and time >= (OWNED if owned else WORTH) and parts else 1
 

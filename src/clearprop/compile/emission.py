@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from functools import partial
+from types import MappingProxyType
 
 from .abreast import emit_abreast
 from .arriving import Arriving
 from .cut_loops import emit_cut_loop, emit_cut_strips
+from .cutting import Owned
 from .frame import Frame, Memory
 from .kernels import Buffer, Contraction, Kernel, Loop, Special, Strips
 from .parted import emit_parted
@@ -23,7 +25,7 @@ def emit_kernel(
     name: str,
     target: Target,
     arriving: Arriving | None = None,
-    owned: Collection[Buffer] = (),
+    owned: Mapping[Buffer, Owned] = MappingProxyType({}),
 ) -> Memory:
     """Write a kernel, and beside it functions whose names begin with this one; return what memory it needs.
 

@@ -47,4 +47,4 @@ def _shared_out(target: Target, kernel: Kernel) -> bool:
     narrow = kernel.output.layout.shape[-1] <= 2 * target.lanes(kernel.output.buffer.type.dtype.itemsize)
     if narrow and kernel.loop and kernel.loop.folds:
         return False  # what is folded keeps its rows together
-    return kernel_time(target, kernel) >= WORTH or sum_cut(target, kernel, False) > 1
+    return kernel_time(target, kernel) >= WORTH or sum_cut(target, kernel) > 1

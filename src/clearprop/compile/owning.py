@@ -2,23 +2,24 @@
 
 Each part then stays in the second cache of the processor whose thread reads and writes it, and even small work is
 worth sharing out. Where one thread reads what two have written, both wait for lines from each other's caches. Products
-of many rows keep to columns of these arrays instead, forward and where they are updated.
+of many rows keep to columns of these arrays instead, forward and where they are updated. An update that goes along the
+memory of its array (`outer.py`) knows whole rows only: so do then those who read it.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 
-from .cutting import SHALLOW, WORTH, WORTH_OWNING, loop_time, outer_cut, product_time, sum_cut
+from .cutting import SHALLOW, WORTH, WORTH_OWNING, Owned, loop_time, outer_cut, product_time, sum_cut
 from .kernels import Buffer, Contraction, Kernel
 from .outer import suits
 from .several import Abreast
 from .target import Target
 
 
-def owned_rows(target: Target, kernels: Iterable[Kernel]) -> set[Buffer]:
-    """Return the arrays whose rows threads own."""
+def owned_rows(target: Target, kernels: Iterable[Kernel]) -> dict[Buffer, Owned]:
+    """Return the arrays whose rows threads own, and how."""
     apart = [k for kernel in kernels for k in (kernel.kernels if isinstance(kernel, Abreast) else [kernel])]
     products = [
         k for k in apart if isinstance(k, Contraction) and k.tiled and len(k.output.layout.shape) == 2
@@ -26,22 +27,22 @@ def owned_rows(target: Target, kernels: Iterable[Kernel]) -> set[Buffer]:
     read = {
         k.inputs[1].buffer
         for k in products
-        if sum_cut(target, k, True) > 1 and k.output.layout.shape[0] <= SHALLOW
+        if sum_cut(target, k, "parts") > 1 and k.output.layout.shape[0] <= SHALLOW
     }
-    found: set[Buffer] = set()
+    found: dict[Buffer, Owned] = {}
     for kernel in products:
         updated = updates(kernel)
-        if updated and sum_cut(target, kernel, False) == 1 and _worth(target, kernel, bool(updated & read)):
-            found |= updated
+        if updated and sum_cut(target, kernel) == 1 and _worth(target, kernel, bool(updated & read)):
+            found |= dict.fromkeys(updated, "rows" if suits(target, kernel) else "parts")
     return found
 
 
-def contended(target: Target, kernels: Iterable[Kernel], owned: Collection[Buffer]) -> set[Buffer]:
+def contended(target: Target, kernels: Iterable[Kernel], owned: Mapping[Buffer, Owned]) -> set[Buffer]:
     """Return what several kernels read, without what threads read in the parts that they own."""
     kernels = list(kernels)
     readers = Counter(buffer for kernel in kernels for buffer in {*kernel.reads()})
     right = [(k, k.inputs[1].buffer) for k in kernels if isinstance(k, Contraction)]
-    apart = {buffer for k, buffer in right if sum_cut(target, k, buffer in owned) > 1}
+    apart = {buffer for k, buffer in right if sum_cut(target, k, owned.get(buffer)) > 1}
     return {buffer for buffer, count in readers.items() if count > 1} - apart
 
 

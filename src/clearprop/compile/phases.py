@@ -6,7 +6,7 @@ First those that go row by row, then those that do not need each other, such as 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from .cutting import WORTH_OWNING, kernel_time, sum_cut
@@ -24,6 +24,7 @@ from .units import unit_by_unit
 
 MORE = 96 * 1024  # bytes by which temporary arrays may grow anyway: what is computed later is needed longer
 LONG = 25.0  # microseconds of an update that is shared out by itself, or more
+TOLD = 4096  # bytes of temporary arrays that a loop beside others reads, at most: to write what others read takes long
 BESIDE = 0.5  # microseconds, at least, that there are to do beside the longest
 
 
@@ -34,8 +35,7 @@ def shared_out(target: Target, made: Schedule, before: int, most: float) -> Sche
     """
     order = _parted(target, made, before, most)
     groups = [kernel for kernel in order if isinstance(kernel, Parted)]
-    shared = {b for group in groups for b in group.reads()} | owned_rows(target, order)
-    together = _abreast(target, order, shared)
+    together = _abreast(target, order, {b for group in groups for b in group.reads()})
     if room(together) <= max(room(order), before + MORE):
         order = together
     return traced(made, order)
@@ -72,19 +72,20 @@ def _apart(kernels: Sequence[Kernel]) -> list[Kernel]:
 def _kept(target: Target, kernels: Sequence[Kernel]) -> set[Buffer]:
     """Return the arrays whose rows threads own and read in parts, if nobody else reads them but who updates them."""
     readers = Counter(buffer for kernel in kernels for buffer in {*kernel.reads()})
-    apart = {
-        k.inputs[1].buffer for k in kernels if isinstance(k, Contraction) and sum_cut(target, k, True) > 1
-    }
-    return {buffer for buffer in owned_rows(target, kernels) & apart if readers[buffer] == 2}
+    owned = owned_rows(target, kernels)
+    right = [(k, k.inputs[1].buffer) for k in kernels if isinstance(k, Contraction)]
+    apart = {buffer for k, buffer in right if sum_cut(target, k, owned.get(buffer)) > 1}
+    return {buffer for buffer in owned.keys() & apart if readers[buffer] == 2}
 
 
-def _abreast(target: Target, kernels: Sequence[Kernel], shared: Collection[Buffer]) -> list[Kernel]:
-    """Bring updates together, if threads read what is updated together too."""
+def _abreast(target: Target, kernels: Sequence[Kernel], shared: set[Buffer]) -> list[Kernel]:
+    """Bring updates together, if threads read what is updated together too: it is ``shared``, or its rows owned."""
     done: list[Kernel] = []
+    owned = {*owned_rows(target, kernels)}
     rest = list(kernels)
     while rest:
         if any(b.home == "output" for b in rest[0].writes()):
-            before, inside, after = grouped(rest, lambda *asked: _joins(target, shared, *asked))
+            before, inside, after = grouped(rest, lambda *asked: _joins(target, shared, owned, *asked))
             if _worth(target, inside):
                 done += [*before, Abreast(inside)]
                 rest = after
@@ -95,7 +96,8 @@ def _abreast(target: Target, kernels: Sequence[Kernel], shared: Collection[Buffe
 
 def _joins(
     target: Target,
-    shared: Collection[Buffer],
+    shared: set[Buffer],
+    owned: set[Buffer],
     kernel: Kernel,
     reads: set[Buffer],
     writes: set[Buffer],
@@ -104,9 +106,12 @@ def _joins(
     """Whether a kernel can run beside others."""
     if not isinstance(kernel, (Loop, Contraction)) or may_fail(kernel) or kernel_time(target, kernel) >= LONG:
         return False
-    updated = updates(kernel) if isinstance(kernel, Contraction) else set()
-    apart = updated and updated.isdisjoint(shared)
-    return not apart and not touched.disturbs(reads, writes)
+    if touched.disturbs(reads, writes):
+        return False
+    if isinstance(kernel, Loop):
+        return sum(b.bytes for b in reads if b.home == "work") <= TOLD
+    updated = updates(kernel)
+    return kernel.inputs[1].buffer not in owned and (not updated or not updated.isdisjoint(owned | shared))
 
 
 def _worth(target: Target, kernels: Sequence[Kernel]) -> bool:

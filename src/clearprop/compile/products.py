@@ -6,7 +6,7 @@ A large product is cut into blocks of tiles and panels that a team shares; of ma
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from .cutting import (
     CACHED,
     Blocks,
     Groups,
+    Owned,
     arrives_within,
     loop_time,
     panel_cut,
@@ -48,8 +49,8 @@ def emit_product(
     target: Target,
     kernel: Contraction,
     name: str,
-    rows: Arriving | None = None,
-    owned: Collection[Buffer] = (),
+    rows: Arriving | None,
+    owned: Mapping[Buffer, Owned],
 ) -> Memory:
     """Write a product into a kernel's function, and beside it what the function calls; threads own rows of `owned`.
 
@@ -64,7 +65,7 @@ def emit_product(
         return _unrolled(frame, target, kernel)
     if suits(target, kernel, frame.room):
         return emit_outer(frame, target, kernel, name)
-    if (parts := sum_cut(target, kernel, kernel.inputs[1].buffer in owned)) > 1:
+    if (parts := sum_cut(target, kernel, owned.get(kernel.inputs[1].buffer))) > 1:
         return emit_parts(frame, target, kernel, name, parts, rows)
     frame.f.plain = True
     made, time = _written(frame, target, kernel, name)

@@ -37,6 +37,7 @@ from .text import Function, Value
 
 if TYPE_CHECKING:
     from .arriving import Arriving
+    from .cutting import Owned
     from .schedule import Schedule
 
 I64 = np.dtype(np.int64)
@@ -142,7 +143,7 @@ class Program:
         self._finish(module)
 
     @cached_property
-    def _owned(self) -> set[Buffer]:
+    def _owned(self) -> dict[Buffer, Owned]:
         from .owning import owned_rows
 
         return owned_rows(self.target, self.schedule.kernels)
