@@ -30,7 +30,7 @@ BANDWIDTH = 1.2e5  # bytes in a microsecond, from the second cache
 WIDE = 8  # times as wide as tall are blocks of a product that copy their rows
 STREAM = 2.4e5  # bytes in a microsecond of what is walked from its beginning to its end
 WORTH_COPYING = 1.5  # microseconds of copies that all threads then read
-WORTH_OWNING = 1.2  # microseconds of an update whose rows threads then own,
+WORTH_OWNING = 1.2  # microseconds of an update beside others whose rows threads then own,
 OWNED = 0.2  # and of a product that reads those rows
 SHALLOW = 16  # rows, at most, of a product whose sum is cut so that each thread reads a part of B,
 CACHED = 2 * 1024 * 1024  # bytes of B, at most, so that second caches keep what threads own,
@@ -65,6 +65,14 @@ class Ranges:
     def chunks(self) -> int:
         """How many there are."""
         return -(-self.length // self.step)
+
+
+@frozen
+class Rows:
+    """Rows of a product in parts of `step`, of which the last has what is left."""
+
+    step: int
+    chunks: int
 
 
 @frozen
@@ -207,6 +215,18 @@ def _few_rows(target: Target, kernel: Contraction, owned: Owned | None) -> int:
     return parts if size <= CACHED and time >= (OWNED if owned else WORTH) and parts else 1
 
 
+def part_size(terms: int, parts: int, lanes: int) -> int:
+    """Return how many terms each part but the last has: whole vectors, so many that the longest part is short.
+
+    >>> part_size(784, 2, 16), part_size(249, 2, 16), part_size(1000, 8, 16)
+    (384, 128, 128)
+    """
+    less = terms // parts // lanes * lanes
+    more = less + lanes
+    last = terms - (parts - 1) * less
+    return more if more < last and (parts - 1) * more < terms else less
+
+
 def _few_results(kernel: Contraction) -> int:
     """Return into how many parts to cut a product, so that there are enough for threads.
 
@@ -223,18 +243,30 @@ def _few_results(kernel: Contraction) -> int:
     return count if work <= 4 * EACH * count else 1  # what is larger has blocks enough to share out
 
 
-def outer_cut(target: Target, kernel: Contraction, period: int) -> Ranges | None:
-    """Return how to cut a product of few terms: into an even number of ranges of its rows, multiples of `period`.
+def outer_time(target: Target, kernel: Contraction) -> float:
+    """Return about how long a product of few terms takes.
 
     Each thread finds its rows in its second cache, from which they come faster than other loops' memory does.
     """
     (rows, columns), terms = kernel.output.layout.shape, kernel.inputs[0].layout.shape[1]
     time = product_time(target, kernel.output.buffer.type.dtype.itemsize, rows, columns, terms)
-    if kernel.loop:
-        time += loop_time(target, kernel.loop) * BANDWIDTH / STREAM
-    chunks = 1 if time < WORTH_OWNING else min(2 * math.ceil(time / (2 * GRAIN)), MOST)
-    cut = Ranges(0, rows, math.ceil(rows / chunks / period) * period)
-    return cut if cut.chunks > 1 else None
+    return time + loop_time(target, kernel.loop) * BANDWIDTH / STREAM if kernel.loop else time
+
+
+def outer_cut(target: Target, kernel: Contraction, period: int, owned: bool) -> Rows | None:
+    """Return how to cut a product of few terms, between rows: each but the last part has a multiple of `period`.
+
+    Half of the parts have half of the rows, as of those that a sum is over (`part_size`).
+    """
+    rows, lanes = kernel.output.layout.shape[0], target.lanes(kernel.output.buffer.type.dtype.itemsize)
+    time = outer_time(target, kernel)
+    if time < WORTH and not owned:
+        return None
+    pairs = min(math.ceil(time / (2 * GRAIN)), MOST // 2)
+    half = part_size(rows, 2, lanes) if rows >= 2 * lanes else math.ceil(rows / 2)
+    step = math.ceil(half / pairs / period) * period
+    parts = min(2 * pairs, -(-rows // step))
+    return Rows(step, parts) if parts > 1 else None
 
 
 def product_time(target: Target, itemsize: int, m: int, n: int, k: int) -> float:

@@ -10,7 +10,8 @@ from .target import Target
 
 MEETING = 0.5  # until both are there
 SLOWER = 1.08  # times as long as all rows at once parts of them take
-EXCHANGE = 4.5e4  # bytes in a microsecond that one has from the other's cache
+EXCHANGE = 4.5e4  # bytes in a microsecond that one has from the other's cache,
+AGAIN = 9e3  # and that the other then writes again
 
 
 def one_by_one(target: Target, kernels: Iterable[Kernel]) -> float:

@@ -12,6 +12,7 @@ from ..core.lowering import Layout
 from ..core.types import Type
 from .arriving import Arriving
 from .cut_loops import emit_cut_loop
+from .cutting import part_size
 from .frame import NUMBER, WHO, Frame, Memory, chunk_function
 from .gemm import Product, product
 from .kernels import Access, Buffer, Contraction
@@ -71,18 +72,6 @@ def emit_parts(
     frame.share(chunk.name, parts, alone)
     _add_up(frame, target, kernel, [p * size // dtype.itemsize for p in range(parts)], stride)
     return Memory(parts * size, own, True, rows is not None)
-
-
-def part_size(terms: int, parts: int, lanes: int) -> int:
-    """Return how many terms each part but the last has: whole vectors, so many that the longest part is short.
-
-    >>> part_size(784, 2, 16), part_size(249, 2, 16), part_size(1000, 8, 16)
-    (384, 128, 128)
-    """
-    less = terms // parts // lanes * lanes
-    more = less + lanes
-    last = terms - (parts - 1) * less
-    return more if more < last and (parts - 1) * more < terms else less
 
 
 def _add_up(frame: Frame, target: Target, kernel: Contraction, offsets: list[int], stride: int) -> None:

@@ -75,15 +75,15 @@ def _repeated(access: Access) -> bool:
     return access.layout.strides == (0, 1) and access.layout.shape[0] > 1
 
 
-def emit_outer(frame: Frame, target: Target, kernel: Contraction, name: str) -> Memory:
-    """Write such a product into a kernel's function, and beside it what the function calls."""
+def emit_outer(frame: Frame, target: Target, kernel: Contraction, name: str, owned: bool) -> Memory:
+    """Write such a product into a kernel's function, and beside it what that calls; threads may own C's rows."""
     f, frame.f.plain = frame.f, True
     part = Function(f.module, name, ARGUMENTS)
     writer = _Outer(frame.within(part), target, kernel)
     writer.write()
     part.finish()
     rows, own = writer.m, writer.bytes
-    cut = outer_cut(target, kernel, writer.period)
+    cut = outer_cut(target, kernel, writer.period, owned)
 
     def whole() -> None:
         f.do(f"call void @{name}(ptr %table, {frame.scratch()}, i64 0, i64 {rows})")
@@ -93,7 +93,8 @@ def emit_outer(frame: Frame, target: Target, kernel: Contraction, name: str) -> 
         return Memory(own=own)
     chunk = chunk_function(f.module, f"{name}_chunk")
     first = chunk.integer("mul", NUMBER, cut.step)
-    last = chunk.call("llvm.smin", chunk.integer("add", first, cut.step), Value(str(rows), "i64"))
+    final = chunk.compare("icmp eq", NUMBER, Value(str(cut.chunks - 1), "i64"))
+    last = chunk.select(final, Value(str(rows), "i64"), chunk.integer("add", first, cut.step))
     scratch = frame.within(chunk).scratch(chunk.integer("mul", WHO, own))
     chunk.do(f"call void @{name}(ptr %table, {scratch}, {first}, {last})")
     chunk.finish()

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from .cutting import SHALLOW, WORTH, WORTH_OWNING, Owned, loop_time, outer_cut, product_time, sum_cut
+from .cutting import BANDWIDTH, SHALLOW, WORTH, Owned, loop_time, outer_time, product_time, sum_cut
+from .gain import AGAIN, MEETING
 from .kernels import Buffer, Contraction, Kernel
 from .outer import suits
 from .several import Abreast
@@ -24,16 +25,14 @@ def owned_rows(target: Target, kernels: Iterable[Kernel]) -> dict[Buffer, Owned]
     products = [
         k for k in apart if isinstance(k, Contraction) and k.tiled and len(k.output.layout.shape) == 2
     ]
-    read = {
-        k.inputs[1].buffer
-        for k in products
-        if sum_cut(target, k, "parts") > 1 and k.output.layout.shape[0] <= SHALLOW
-    }
     found: dict[Buffer, Owned] = {}
     for kernel in products:
         updated = updates(kernel)
-        if updated and sum_cut(target, kernel) == 1 and _worth(target, kernel, bool(updated & read)):
-            found |= dict.fromkeys(updated, "rows" if suits(target, kernel) else "parts")
+        if updated and sum_cut(target, kernel) == 1:
+            how: Owned = "rows" if suits(target, kernel) else "parts"
+            readers = [k for k in products if k.inputs[1].buffer in updated]
+            if _worth(target, kernel, readers, how):
+                found |= dict.fromkeys(updated, how)
     return found
 
 
@@ -54,11 +53,32 @@ def updates(kernel: Contraction) -> set[Buffer]:
     return {b for b in kernel.loop.reads() if b.type.size == size and b.home == "input"}
 
 
-def _worth(target: Target, kernel: Contraction, owned: bool) -> bool:
-    """Whether it is worth it to share out an update."""
+def _worth(target: Target, update: Contraction, readers: Iterable[Contraction], how: Owned) -> bool:
+    """Whether it is worth it to share out an update: by itself, or with those who then read what they own.
+
+    Threads tell each other what those compute, and the update's error; who has written that waits to write it again.
+    """
+    time = _update_time(target, update)
+    if not any(sum_cut(target, k, how) > 1 and k.output.layout.shape[0] <= SHALLOW for k in readers):
+        return time >= WORTH
+    times = [time, *(_reading_time(target, k) for k in readers)]
+    told = sum(k.output.buffer.bytes for k in readers) + update.inputs[1].buffer.bytes
+    return sum(times) / 2 > MEETING * len(times) + told / AGAIN
+
+
+def _update_time(target: Target, kernel: Contraction) -> float:
+    """Return about how long an update takes."""
     if suits(target, kernel):
-        return outer_cut(target, kernel, 1) is not None
+        return outer_time(target, kernel)
     assert kernel.loop is not None
     (m, n), k = kernel.output.layout.shape, kernel.inputs[0].layout.shape[1]
-    time = product_time(target, kernel.output.buffer.type.dtype.itemsize, m, n, k)
-    return time + loop_time(target, kernel.loop) >= (2 * WORTH_OWNING if owned else WORTH)
+    return product_time(target, kernel.output.buffer.type.dtype.itemsize, m, n, k) + loop_time(
+        target, kernel.loop
+    )
+
+
+def _reading_time(target: Target, kernel: Contraction) -> float:
+    """Return about how long a product takes that reads weights from the second cache."""
+    (m, n), (a, b) = kernel.output.layout.shape, kernel.inputs
+    time = product_time(target, kernel.output.buffer.type.dtype.itemsize, m, n, a.layout.shape[1])
+    return max(time, b.buffer.bytes / BANDWIDTH)

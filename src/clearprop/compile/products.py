@@ -64,7 +64,7 @@ def emit_product(
     if count * _terms(kernel) <= TINY:
         return _unrolled(frame, target, kernel)
     if suits(target, kernel, frame.room):
-        return emit_outer(frame, target, kernel, name)
+        return emit_outer(frame, target, kernel, name, not updates(kernel).isdisjoint(owned))
     if (parts := sum_cut(target, kernel, owned.get(kernel.inputs[1].buffer))) > 1:
         return emit_parts(frame, target, kernel, name, parts, rows)
     frame.f.plain = True
